@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# kvmfd.  `make help` lists the targets; all that is made is made in build/.
+
+# Without KDIR: the running kernel if its headers are here, else the test
+# host's.  Nothing is expanded, and so nothing fetched, before it is needed.
+running := $(wildcard /lib/modules/$(shell uname -r)/build)
+KDIR ?= $(or $(running),$(wildcard $(shell testhost/fetch kernel 6.1)/lib/modules/*/build))
+
+kdir = $(eval kdir := $$(KDIR))$(or $(kdir),$(error no kernel headers to build for: name them by KDIR=))
+release = $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+	$(kdir)/include/generated/utsrelease.h),$(error KDIR=$(kdir) is no configured kernel))
+moddir = $(CURDIR)/build/module/$(release)
+INSTALL_MOD_PATH ?= $(DESTDIR)
+
+all: module vmm			## the module and kvmfd-vmm (default)
+
+# Kbuild writes beside the sources, so it gets links to them elsewhere.
+module:				## kvmfd.ko, for the kernel in KDIR
+	mkdir -p $(moddir)
+	find $(moddir) -xtype l -delete
+	cp -rsf $(addprefix $(CURDIR)/,Kbuild dkms.conf $(wildcard *.c) compat include) $(moddir)
+	$(MAKE) -C $(kdir) M=$(moddir) modules
+
+vmm:				## kvmfd-vmm, the companion VMM
+	$(MAKE) -C vmm O=$(CURDIR)/build/vmm
+
+install: module			## module and udev rule (DESTDIR, INSTALL_MOD_PATH)
+	$(MAKE) -C $(kdir) M=$(moddir) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) modules_install
+	$(if $(DESTDIR),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release))
+	install -D -m 644 60-kvmfd.rules $(DESTDIR)/usr/lib/udev/rules.d/60-kvmfd.rules
+
+run:				## boot a guest on kvmfd and check all it did (EVENTFD, NOTIFY, CPUS, QUEUES)
+	testhost/run
+
+check:				## all tests, in the test host (TESTS="name...")
+	testhost/check
+
+shell:				## a shell in the test host, with the module and kvmfd-vmm
+	testhost/shell
+
+clean:				## remove build/
+	rm -rf build
+
+help:				## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+
+export EVENTFD NOTIFY CPUS QUEUES TESTS
+.PHONY: all module vmm install run check shell clean help

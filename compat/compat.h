@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between the kernels that kvmfd builds for.  Forced into every
+ * file by Kbuild, which finds out with compat/Kbuild.probe what the target has:
+ * distributions backport, so a version says little.
+ */
+#ifndef KVMFD_COMPAT_H
+#define KVMFD_COMPAT_H
+
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/kvm_host.h>
+#include <linux/wait.h>
+
+#if __has_include(<linux/unaligned.h>)
+#include <linux/unaligned.h>
+#else
+#include <asm/unaligned.h>
+#endif
+
+/* An event is one signal; once it could be more. */
+static inline void kvmfd_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#ifdef KVMFD_EVENTFD_SIGNAL_COUNTS
+	eventfd_signal(ctx, 1);
+#else
+	eventfd_signal(ctx);
+#endif
+}
+
+/*
+ * Puts @wait at the head of the queue, to take every event alone: -EBUSY if
+ * somebody does that already.  No two irqfds, kvmfd's or KVM's, share an eventfd
+ * then.  (Where the kernel does not have this, KVM's own irqfds do not look.)
+ */
+static inline int kvmfd_add_wait_queue_priority_exclusive(wait_queue_head_t *wqh,
+							   wait_queue_entry_t *wait)
+{
+#ifdef KVMFD_HAVE_ADD_WAIT_QUEUE_PRIORITY_EXCLUSIVE
+	return add_wait_queue_priority_exclusive(wqh, wait);
+#else
+	wait_queue_entry_t *first;
+	unsigned long flags;
+	int ret = 0;
+
+	spin_lock_irqsave(&wqh->lock, flags);
+	first = list_first_entry_or_null(&wqh->head, wait_queue_entry_t, entry);
+	if (first && first->flags & WQ_FLAG_PRIORITY) {
+		ret = -EBUSY;
+	} else {
+		wait->flags |= WQ_FLAG_EXCLUSIVE | WQ_FLAG_PRIORITY;
+		__add_wait_queue(wqh, wait);
+	}
+	spin_unlock_irqrestore(&wqh->lock, flags);
+
+	return ret;
+#endif
+}
+
+/* Which kind of logical destination the map can look up. */
+static inline int kvmfd_apic_logical_mode(const struct kvm_apic_map *map)
+{
+#ifdef KVMFD_APIC_MAP_HAS_LOGICAL_MODE
+	return map->logical_mode;
+#else
+	return map->mode;
+#endif
+}
+
+#ifdef KVMFD_HAVE_FILE_IS_KVM
+static inline bool kvmfd_file_is_vm(struct file *file)
+{
+	return file_is_kvm(file);
+}
+#else
+bool kvmfd_file_is_vm(struct file *file);
+#endif
+
+#endif /* KVMFD_COMPAT_H */

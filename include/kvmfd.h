@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kvmfd: what its files share.
+ *
+ * Lock order, outermost first:
+ *
+ *   kvmfd.lock > kvm->slots_lock > kvmfd.state_lock > kvm->irqfds.lock
+ *                                                   > kvmfd.irqfd_lock
+ *   eventfd's wait queue lock > kvmfd.irqfd_lock
+ *
+ * KVM holds kvm->srcu while it calls a doorbell, and kvm->irq_srcu is held
+ * while an interrupt is set: whoever waits for one of the two grace periods may
+ * hold kvmfd.lock and nothing that a callback could want.
+ *
+ * The release of the VM's file waits for kvmfd_vm_released(), on a workqueue
+ * that all VMs of the host share.  Nothing that runs there may take kvmfd.lock,
+ * under which an ioctl can wait for the guest.
+ */
+#ifndef KVMFD_H
+#define KVMFD_H
+
+#include <linux/kref.h>
+#include <linux/kvm_host.h>
+#include <linux/kvm_irqfd.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <kvm/iodev.h>
+
+#include <linux/kvmfd.h>
+
+/**
+ * struct kvmfd_bus - kvmfd's hold on one of the VM's buses
+ * @spare: an array that no reader can see any more, for the next edit, or NULL.
+ *	It is what lets a removal do without memory.
+ * @spare_room: ranges that fit into @spare
+ * @retired: the array that the last edit replaced; readers may still be in it
+ * @edited: an edit has not been followed by kvmfd_bus_settle() yet
+ *
+ * All fields under kvmfd.lock.
+ */
+struct kvmfd_bus {
+	struct kvm_io_bus *spare;
+	int spare_room;
+	struct kvm_io_bus *retired;
+	bool edited;
+};
+
+/**
+ * struct kvmfd_item - what doorbells and irqfds have in common
+ * @id: key in kvmfd.items
+ * @kind: KVMFD_ENTRY_*
+ */
+struct kvmfd_item {
+	u64 id;
+	u32 kind;
+};
+
+/**
+ * struct kvmfd - one open /dev/kvmfd and, once attached, its hold on a VM
+ * @ref: the open file, and every doorbell on one of the VM's buses
+ * @lock: lets one ioctl at a time change the attachment; protects @next_id and
+ *	@bus
+ * @state_lock: protects what is grouped below it.  KVM's destructors and the
+ *	workers take it, so it is never held across anything that waits.
+ * @id: id of the attachment, 0 before there is one
+ * @kvm: the VM.  Not a reference: only usable within kvmfd_pin(), and by the
+ *	callbacks that KVM itself keeps the VM alive for.
+ * @vendor: kvm-amd or kvm-intel, held from attach to the end: since 6.12 it is
+ *	pinned by KVM's open files alone, not by the VM
+ * @closed: the VM's file has been released, or this file is being released
+ * @doorbells: &kvmfd_doorbell.link, all those with a device on a bus.  Changed
+ *	under @state_lock; @lock and kvm->slots_lock together let no change
+ *	happen either, while the VM is pinned.
+ * @nr_doorbells: length of @doorbells
+ * @nr_irqfds: irqfds that are not yet torn down
+ * @items: &kvmfd_item by id
+ * @retired: counters of the items that are no more
+ * @next_id: the next item's id
+ * @link: place in the list of attachments, under its lock
+ * @sentinel: an irqfd that never fires, on KVM's own list: KVM runs its
+ *	shutdown work, and waits for it, when the VM's file is released
+ * @doorbells_gone: woken when @doorbells becomes empty
+ * @bus: by enum kvm_bus
+ * @irqfd_lock: irq-safe, protects @irqfds, @dying and &kvmfd_irqfd.dying
+ * @irqfds: &kvmfd_irqfd.link of those that are active
+ * @dying: &kvmfd_irqfd.link of those that @reap has to tear down
+ * @reap: tears down all of @dying
+ */
+struct kvmfd {
+	struct kref ref;
+	struct mutex lock;
+
+	spinlock_t state_lock;
+	u64 id;
+	struct kvm *kvm;
+	struct module *vendor;
+	bool closed;
+	struct list_head doorbells;
+	u64 nr_doorbells;
+	u64 nr_irqfds;
+	struct xarray items;
+	struct {
+		u64 hits;
+		u64 inline_calls;
+		u64 deferred_calls;
+	} retired;
+
+	u64 next_id;
+	struct list_head link;
+	struct kvm_kernel_irqfd sentinel;
+	wait_queue_head_t doorbells_gone;
+	struct kvmfd_bus bus[KVM_NR_BUSES];
+
+	spinlock_t irqfd_lock;
+	struct list_head irqfds;
+	struct list_head dying;
+	struct work_struct reap;
+};
+
+/**
+ * struct kvmfd_doorbell - one ioeventfd
+ * @item: its place in the list
+ * @owner: the attachment; a reference
+ * @link: in &kvmfd.doorbells
+ * @dev: the device on @bus
+ * @fast: its twin on KVM_FAST_MMIO_BUS, see fast_mmio.c
+ * @nr_devs: how many of the two are on their bus; under &kvmfd.state_lock
+ * @eventfd: signalled by a hit; a reference, so that closing the eventfd does
+ *	not take the doorbell away
+ * @hits: guest writes that hit, counted where they happen
+ * @bus: MMIO, PIO or s390's CCW bus (which KVM takes everywhere)
+ * @addr: the only address that hits
+ * @len: the only width that hits in bytes, 0 for any
+ * @wildcard: any value hits
+ * @datamatch: else the only value that hits, compared as 64 bits
+ * @flags: KVM_IOEVENTFD_FLAG_* of the assign
+ *
+ * All but @nr_devs, @link and @hits is constant while a device is on a bus.
+ * Freed after a grace period of kvm->srcu, or by the last destructor.
+ */
+struct kvmfd_doorbell {
+	struct kvmfd_item item;
+	struct kvmfd *owner;
+	struct list_head link;
+	struct kvm_io_device dev;
+	struct kvm_io_device fast;
+	int nr_devs;
+	struct eventfd_ctx *eventfd;
+	u64 __percpu *hits;
+	enum kvm_bus bus;
+	u64 addr;
+	u32 len;
+	bool wildcard;
+	u64 datamatch;
+	u32 flags;
+};
+
+/**
+ * struct kvmfd_irqfd - one irqfd
+ * @item: its place in the list
+ * @owner: the attachment.  No reference: the attachment outlives its irqfds.
+ * @link: in &kvmfd.irqfds or &kvmfd.dying
+ * @dying: the tear-down is queued; set once, under &kvmfd.irqfd_lock
+ * @gsi: the interrupt
+ * @flags: KVM_IRQFD_FLAG_* of the assign
+ * @eventfd: a reference
+ * @wait: our hook in the eventfd's wait queue
+ * @poll: carries @wait into the wait queue
+ * @hook_error: what became of that
+ * @inject: sets the interrupt where the wake-up may not
+ * @inline_calls: under the wait queue's lock
+ * @deferred_calls: also counted by an assign that finds an event pending
+ */
+struct kvmfd_irqfd {
+	struct kvmfd_item item;
+	struct kvmfd *owner;
+	struct list_head link;
+	bool dying;
+	u32 gsi;
+	u32 flags;
+	struct eventfd_ctx *eventfd;
+	wait_queue_entry_t wait;
+	poll_table poll;
+	int hook_error;
+	struct work_struct inject;
+	u64 inline_calls;
+	atomic64_t deferred_calls;
+};
+
+/* vm.c */
+struct kvmfd *kvmfd_create(void);
+void kvmfd_get(struct kvmfd *p);
+void kvmfd_put(struct kvmfd *p);
+int kvmfd_attach(struct kvmfd *p, int vm_fd);
+void kvmfd_detach(struct kvmfd *p);
+int kvmfd_find(int vm_fd, u64 *id);
+int kvmfd_pin(struct kvmfd *p);
+void kvmfd_unpin(struct kvmfd *p);
+
+/* io_bus.c */
+int kvmfd_bus_reserve(struct kvmfd *p, enum kvm_bus idx);
+void kvmfd_bus_insert(struct kvmfd *p, enum kvm_bus idx, gpa_t addr, int len,
+		      struct kvm_io_device *dev);
+void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_device *dev);
+void kvmfd_bus_settle(struct kvmfd *p);
+void kvmfd_bus_free(struct kvmfd *p);
+
+/* ioeventfd.c */
+int kvmfd_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *args);
+void kvmfd_ioeventfd_remove_all(struct kvmfd *p);
+void kvmfd_doorbell_ring(struct kvmfd_doorbell *db);
+void kvmfd_doorbell_destroyed(struct kvmfd_doorbell *db);
+bool kvmfd_doorbell_owns(struct kvmfd *p, struct kvm_io_device *dev);
+void kvmfd_doorbell_describe(struct kvmfd_doorbell *db, struct kvmfd_entry *entry);
+
+/* fast_mmio.c */
+extern const struct kvm_io_device_ops kvmfd_fast_mmio_ops;
+bool kvmfd_fast_mmio_wanted(const struct kvmfd_doorbell *db);
+
+/* irqfd.c */
+int kvmfd_irqfd_init(void);
+void kvmfd_irqfd_exit(void);
+void kvmfd_irqfd_setup(struct kvmfd *p);
+int kvmfd_irqfd(struct kvmfd *p, const struct kvm_irqfd *args);
+void kvmfd_irqfd_remove_all(struct kvmfd *p);
+void kvmfd_irqfd_describe(struct kvmfd_irqfd *irqfd, struct kvmfd_entry *entry);
+
+/* list.c */
+struct seq_file;
+int kvmfd_item_reserve(struct kvmfd *p, struct kvmfd_item *item, u32 kind);
+void kvmfd_item_unreserve(struct kvmfd *p, struct kvmfd_item *item);
+void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item);
+void kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item);
+void kvmfd_info(struct kvmfd *p, struct kvmfd_info *info);
+int kvmfd_list(struct kvmfd *p, struct kvmfd_list *args);
+void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m);
+
+/* x86.c: all that is not generic KVM */
+bool kvmfd_arch_irqfd_allowed(struct kvm *kvm);
+bool kvmfd_arch_set_irq_inline(struct kvm *kvm, struct kvm_kernel_irq_routing_entry *e);
+
+#endif /* KVMFD_H */

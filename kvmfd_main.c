@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kvmfd: KVM's ioeventfd and irqfd as a loadable module.
+ *
+ * The device, its requests and their arguments.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "kvmfd.h"
+
+static int kvmfd_open(struct inode *inode, struct file *file)
+{
+	struct kvmfd *p = kvmfd_create();
+
+	if (!p)
+		return -ENOMEM;
+
+	file->private_data = p;
+	return 0;
+}
+
+static int kvmfd_release(struct inode *inode, struct file *file)
+{
+	struct kvmfd *p = file->private_data;
+
+	if (p->id)
+		kvmfd_detach(p);
+	kvmfd_put(p);
+	return 0;
+}
+
+/*
+ * Our own structs: the caller's size comes first, and what is beyond the size
+ * that we know must be 0.
+ */
+static int copy_in(void *to, size_t size, const void __user *from, u32 *user_size)
+{
+	if (get_user(*user_size, (const u32 __user *)from))
+		return -EFAULT;
+	/* All structs are at their first version still. */
+	if (*user_size < size)
+		return -EINVAL;
+	if (*user_size > PAGE_SIZE)
+		return -E2BIG;
+
+	return copy_struct_from_user(to, size, from, *user_size);
+}
+
+static int copy_out(void __user *to, const void *from, size_t size)
+{
+	return copy_to_user(to, from, size) ? -EFAULT : 0;
+}
+
+static int ioctl_get_info(struct kvmfd *p, void __user *arg)
+{
+	struct kvmfd_info info;
+	u32 user_size;
+	int ret;
+
+	ret = copy_in(&info, sizeof(info), arg, &user_size);
+	if (ret)
+		return ret;
+	if (info.flags)
+		return -EINVAL;
+
+	memset(&info, 0, sizeof(info));
+	kvmfd_info(p, &info);
+	return copy_out(arg, &info, sizeof(info));
+}
+
+static int ioctl_attach_vm(struct kvmfd *p, void __user *arg)
+{
+	struct kvmfd_attach attach;
+	u32 user_size;
+	int ret;
+
+	ret = copy_in(&attach, sizeof(attach), arg, &user_size);
+	if (ret)
+		return ret;
+	if (attach.flags || attach.reserved)
+		return -EINVAL;
+
+	/* An attach cannot be taken back: see first that it can be told. */
+	attach.attachment = 0;
+	ret = copy_out(arg, &attach, sizeof(attach));
+	if (ret)
+		return ret;
+
+	mutex_lock(&p->lock);
+	ret = kvmfd_attach(p, attach.vm_fd);
+	mutex_unlock(&p->lock);
+	if (ret)
+		return ret;
+
+	attach.attachment = p->id;
+	return copy_out(arg, &attach, sizeof(attach));
+}
+
+static int ioctl_find_vm(struct kvmfd *p, void __user *arg)
+{
+	struct kvmfd_find find;
+	u32 user_size;
+	int ret;
+
+	ret = copy_in(&find, sizeof(find), arg, &user_size);
+	if (ret)
+		return ret;
+	if (find.flags || find.reserved)
+		return -EINVAL;
+
+	ret = kvmfd_find(find.vm_fd, &find.attachment);
+	if (ret)
+		return ret;
+
+	return copy_out(arg, &find, sizeof(find));
+}
+
+static int ioctl_list(struct kvmfd *p, void __user *arg)
+{
+	struct kvmfd_list list;
+	u32 user_size;
+	int ret;
+
+	ret = copy_in(&list, sizeof(list), arg, &user_size);
+	if (ret)
+		return ret;
+	if (list.flags)
+		return -EINVAL;
+
+	ret = kvmfd_list(p, &list);
+	if (ret)
+		return ret;
+
+	return copy_out(arg, &list, sizeof(list));
+}
+
+/* KVM's own requests: its structs, in its order of checks. */
+static int ioctl_kvm(struct kvmfd *p, unsigned int request, void __user *arg)
+{
+	union {
+		struct kvm_ioeventfd ioeventfd;
+		struct kvm_irqfd irqfd;
+	} args;
+	int ret;
+
+	ret = kvmfd_pin(p);
+	if (ret)
+		return ret;
+
+	if (copy_from_user(&args, arg, _IOC_SIZE(request))) {
+		ret = -EFAULT;
+	} else {
+		mutex_lock(&p->lock);
+		if (request == KVM_IOEVENTFD)
+			ret = kvmfd_ioeventfd(p, &args.ioeventfd);
+		else
+			ret = kvmfd_irqfd(p, &args.irqfd);
+		mutex_unlock(&p->lock);
+	}
+
+	kvmfd_unpin(p);
+	return ret;
+}
+
+static long kvmfd_ioctl(struct file *file, unsigned int request, unsigned long arg)
+{
+	struct kvmfd *p = file->private_data;
+	void __user *argp = (void __user *)arg;
+
+	switch (request) {
+	case KVMFD_GET_INFO:
+		return ioctl_get_info(p, argp);
+	case KVMFD_ATTACH_VM:
+		return ioctl_attach_vm(p, argp);
+	case KVMFD_FIND_VM:
+		return ioctl_find_vm(p, argp);
+	case KVMFD_LIST:
+		return ioctl_list(p, argp);
+	case KVM_IOEVENTFD:
+	case KVM_IRQFD:
+		return ioctl_kvm(p, request, argp);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static void kvmfd_fdinfo(struct seq_file *m, struct file *file)
+{
+	kvmfd_show_fdinfo(file->private_data, m);
+}
+
+static const struct file_operations kvmfd_fops = {
+	.owner = THIS_MODULE,
+	.open = kvmfd_open,
+	.release = kvmfd_release,
+	.unlocked_ioctl = kvmfd_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+	.show_fdinfo = kvmfd_fdinfo,
+};
+
+static struct miscdevice kvmfd_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "kvmfd",
+	.fops = &kvmfd_fops,
+	.mode = 0660,
+};
+
+static int __init kvmfd_init(void)
+{
+	int ret;
+
+	ret = kvmfd_irqfd_init();
+	if (ret)
+		return ret;
+
+	ret = misc_register(&kvmfd_device);
+	if (ret)
+		kvmfd_irqfd_exit();
+
+	return ret;
+}
+
+static void __exit kvmfd_exit(void)
+{
+	misc_deregister(&kvmfd_device);
+	/*
+	 * A destructor that let the last release go on may not have returned
+	 * from our code yet.
+	 */
+	synchronize_rcu_tasks();
+	kvmfd_irqfd_exit();
+}
+
+module_init(kvmfd_init);
+module_exit(kvmfd_exit);
+
+MODULE_DESCRIPTION("KVM's ioeventfd and irqfd as a loadable module");
+MODULE_AUTHOR("The kvmfd developers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(KVMFD_VERSION);

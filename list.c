@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What an attachment tells of itself: KVMFD_GET_INFO, KVMFD_LIST, fdinfo.
+ */
+#include <linux/seq_file.h>
+#include <linux/uaccess.h>
+
+#include "kvmfd.h"
+
+#define FDINFO_MAX_ENTRIES 100
+
+/**
+ * kvmfd_item_reserve() - give an item its id, and have memory for its place
+ * @p: the attachment, &kvmfd.lock held
+ * @item: the item
+ * @kind: KVMFD_ENTRY_*
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kvmfd_item_reserve(struct kvmfd *p, struct kvmfd_item *item, u32 kind)
+{
+	int ret;
+
+	lockdep_assert_held(&p->lock);
+
+	ret = xa_reserve(&p->items, p->next_id, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+
+	item->id = p->next_id++;
+	item->kind = kind;
+	return 0;
+}
+
+/**
+ * kvmfd_item_unreserve() - the item has not been added after all
+ * @p: the attachment
+ * @item: the item
+ */
+void kvmfd_item_unreserve(struct kvmfd *p, struct kvmfd_item *item)
+{
+	xa_release(&p->items, item->id);
+}
+
+/**
+ * kvmfd_item_add() - list an item
+ * @p: the attachment, &kvmfd.state_lock held
+ * @item: an item with a place reserved
+ */
+void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item)
+{
+	lockdep_assert_held(&p->state_lock);
+
+	/* The reserved slot is there: nothing is allocated, nothing can fail. */
+	xa_store(&p->items, item->id, item, 0);
+}
+
+/**
+ * kvmfd_item_del() - an item is no more
+ * @p: the attachment, &kvmfd.state_lock held
+ * @item: the item; may be freed once the lock is dropped
+ */
+void kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item)
+{
+	lockdep_assert_held(&p->state_lock);
+
+	xa_erase(&p->items, item->id);
+}
+
+/*
+ * Describes the first item behind @cursor and moves @cursor there.  One at a
+ * time, so that a long list holds nobody up.
+ */
+static bool item_next(struct kvmfd *p, u64 *cursor, struct kvmfd_entry *entry)
+{
+	unsigned long id = *cursor;
+	struct kvmfd_item *item;
+
+	memset(entry, 0, sizeof(*entry));
+
+	spin_lock(&p->state_lock);
+	item = xa_find_after(&p->items, &id, ULONG_MAX, XA_PRESENT);
+	if (item) {
+		entry->id = item->id;
+		entry->kind = item->kind;
+		if (item->kind == KVMFD_ENTRY_IOEVENTFD)
+			kvmfd_doorbell_describe(container_of(item, struct kvmfd_doorbell,
+							     item), entry);
+		else
+			kvmfd_irqfd_describe(container_of(item, struct kvmfd_irqfd,
+							  item), entry);
+		*cursor = id;
+	}
+	spin_unlock(&p->state_lock);
+
+	return item;
+}
+
+/**
+ * kvmfd_info() - KVMFD_GET_INFO
+ * @p: an open /dev/kvmfd
+ * @info: all 0
+ */
+void kvmfd_info(struct kvmfd *p, struct kvmfd_info *info)
+{
+	info->size = sizeof(*info);
+	info->abi_version = KVMFD_ABI_VERSION;
+	info->features = KVMFD_FEATURE_IOEVENTFD | KVMFD_FEATURE_IRQFD |
+			 KVMFD_FEATURE_LIST;
+
+	spin_lock(&p->state_lock);
+	if (!p->id)
+		info->state = KVMFD_STATE_DETACHED;
+	else if (p->closed)
+		info->state = KVMFD_STATE_GONE;
+	else
+		info->state = KVMFD_STATE_ATTACHED;
+	info->attachment = p->id;
+	info->nr_ioeventfds = p->nr_doorbells;
+	info->nr_irqfds = p->nr_irqfds;
+	info->retired_hits = p->retired.hits;
+	info->retired_inline_calls = p->retired.inline_calls;
+	info->retired_deferred_calls = p->retired.deferred_calls;
+	spin_unlock(&p->state_lock);
+}
+
+static int entry_to_user(void __user *to, const struct kvmfd_entry *entry, size_t size)
+{
+	size_t known = min(size, sizeof(*entry));
+
+	if (copy_to_user(to, entry, known) || clear_user(to + known, size - known))
+		return -EFAULT;
+
+	return 0;
+}
+
+/**
+ * kvmfd_list() - KVMFD_LIST
+ * @p: an open /dev/kvmfd
+ * @args: as the caller gave them; cursor and count are updated
+ *
+ * Return: 0, -ENOTCONN, -EINVAL, -EFAULT.
+ */
+int kvmfd_list(struct kvmfd *p, struct kvmfd_list *args)
+{
+	void __user *to = u64_to_user_ptr(args->entries);
+	u32 room = args->count, done;
+	struct kvmfd_entry entry;
+
+	if (!READ_ONCE(p->id))
+		return -ENOTCONN;
+	if (!room || args->entry_size < sizeof(entry) || args->entry_size > PAGE_SIZE)
+		return -EINVAL;
+
+	for (done = 0; done < room; done++, to += args->entry_size) {
+		if (!item_next(p, &args->cursor, &entry))
+			break;
+		if (entry_to_user(to, &entry, args->entry_size))
+			return -EFAULT;
+		cond_resched();
+	}
+
+	args->count = done;
+	return 0;
+}
+
+static void show_entry(struct seq_file *m, const struct kvmfd_entry *entry)
+{
+	if (entry->kind == KVMFD_ENTRY_IRQFD) {
+		seq_printf(m, "kvmfd-irqfd:\tid %llu gsi %u inline %llu deferred %llu\n",
+			   entry->id, entry->gsi, entry->inline_calls,
+			   entry->deferred_calls);
+		return;
+	}
+
+	seq_printf(m, "kvmfd-ioeventfd:\tid %llu %s %#llx len %u ", entry->id,
+		   entry->flags & KVM_IOEVENTFD_FLAG_PIO ? "pio" : "mmio",
+		   entry->addr, entry->len);
+	if (entry->mask)
+		seq_printf(m, "data %#llx ", entry->datamatch);
+	seq_printf(m, "hits %llu\n", entry->hits);
+}
+
+/**
+ * kvmfd_show_fdinfo() - /proc/PID/fdinfo/FD
+ * @p: an open /dev/kvmfd
+ * @m: the file to write to
+ *
+ * A summary and the first hundred entries: the whole is what KVMFD_LIST is for.
+ */
+void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m)
+{
+	static const char * const states[] = {
+		[KVMFD_STATE_DETACHED] = "detached",
+		[KVMFD_STATE_ATTACHED] = "attached",
+		[KVMFD_STATE_GONE] = "gone",
+	};
+	struct kvmfd_info info = {};
+	struct kvmfd_entry entry;
+	u64 cursor = 0;
+	int i;
+
+	kvmfd_info(p, &info);
+	seq_printf(m, "kvmfd-state:\t%s\n", states[info.state]);
+	if (info.state == KVMFD_STATE_DETACHED)
+		return;
+
+	seq_printf(m, "kvmfd-attachment:\t%llu\n", info.attachment);
+	seq_printf(m, "kvmfd-ioeventfds:\t%llu\n", info.nr_ioeventfds);
+	seq_printf(m, "kvmfd-irqfds:\t%llu\n", info.nr_irqfds);
+	seq_printf(m, "kvmfd-retired:\thits %llu inline %llu deferred %llu\n",
+		   info.retired_hits, info.retired_inline_calls,
+		   info.retired_deferred_calls);
+
+	for (i = 0; i < FDINFO_MAX_ENTRIES && item_next(p, &cursor, &entry); i++)
+		show_entry(m, &entry);
+}

@@ -1,0 +1,555 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kvmfd's own requests: what they tell, and all that they refuse.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "guest.h"
+#include "harness.h"
+
+#define PAGE 4096
+
+/* Every struct of ours begins with these. */
+struct header {
+	uint32_t size;
+	uint32_t flags;
+};
+
+FIXTURE(abi)
+{
+	struct kvm_vm *vm;
+	int fd;
+};
+
+FIXTURE_SETUP(abi)
+{
+	self->vm = vm_create_barebones();
+	self->fd = kvmfd_open();
+}
+
+FIXTURE_TEARDOWN(abi)
+{
+	close(self->fd);
+	kvm_vm_free(self->vm);
+}
+
+TEST_F(abi, info_of_a_new_fd)
+{
+	struct kvmfd_info info = kvmfd_info(self->fd);
+
+	EXPECT_EQ(sizeof(info), info.size);
+	EXPECT_EQ(0, info.flags);
+	EXPECT_EQ(KVMFD_ABI_VERSION, info.abi_version);
+	EXPECT_EQ(KVMFD_STATE_DETACHED, info.state);
+	EXPECT_EQ(KVMFD_FEATURE_IOEVENTFD | KVMFD_FEATURE_IRQFD | KVMFD_FEATURE_LIST,
+		  info.features);
+	EXPECT_EQ(0, info.attachment);
+	EXPECT_EQ(0, info.nr_ioeventfds);
+	EXPECT_EQ(0, info.nr_irqfds);
+	EXPECT_EQ(0, info.retired_hits);
+	EXPECT_EQ(0, info.retired_inline_calls);
+	EXPECT_EQ(0, info.retired_deferred_calls);
+}
+
+TEST_F(abi, device_is_for_group_kvm)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, fstat(self->fd, &st));
+	EXPECT_TRUE(S_ISCHR(st.st_mode));
+	EXPECT_EQ(0660, st.st_mode & 0777);
+}
+
+TEST_F(abi, unknown_requests)
+{
+	char arg[256] = {};
+
+	EXPECT_EQ(ENOTTY, do_ioctl(self->fd, _IO(KVMFD_IOC_MAGIC, 0x7f), arg));
+	EXPECT_EQ(ENOTTY, do_ioctl(self->fd, _IOW(KVMFD_IOC_MAGIC, 0, struct kvmfd_info), arg));
+	EXPECT_EQ(ENOTTY, do_ioctl(self->fd, KVM_CREATE_VCPU, arg));
+	EXPECT_EQ(ENOTTY, do_ioctl(self->fd, KVM_SET_GSI_ROUTING, arg));
+}
+
+FIXTURE(sized)
+{
+	struct kvm_vm *vm;
+	int fd;
+	/* Two pages, and nothing behind them. */
+	char *memory;
+	struct header *arg;
+};
+
+FIXTURE_VARIANT(sized)
+{
+	unsigned long request;
+	size_t size;
+	size_t reserved;
+};
+
+#define NO_RESERVED ((size_t)-1)
+
+FIXTURE_VARIANT_ADD(sized, get_info)
+{
+	.request = KVMFD_GET_INFO,
+	.size = sizeof(struct kvmfd_info),
+	.reserved = NO_RESERVED,
+};
+
+FIXTURE_VARIANT_ADD(sized, attach_vm)
+{
+	.request = KVMFD_ATTACH_VM,
+	.size = sizeof(struct kvmfd_attach),
+	.reserved = offsetof(struct kvmfd_attach, reserved),
+};
+
+FIXTURE_VARIANT_ADD(sized, find_vm)
+{
+	.request = KVMFD_FIND_VM,
+	.size = sizeof(struct kvmfd_find),
+	.reserved = offsetof(struct kvmfd_find, reserved),
+};
+
+FIXTURE_VARIANT_ADD(sized, list)
+{
+	.request = KVMFD_LIST,
+	.size = sizeof(struct kvmfd_list),
+	.reserved = NO_RESERVED,
+};
+
+/* A good argument, which a test then spoils, or the same one for a newer ABI. */
+static void sized_fill(struct header *arg, unsigned long request, size_t size, int vm_fd)
+{
+	memset(arg, 0, size);
+	arg->size = size;
+
+	if (request == KVMFD_ATTACH_VM) {
+		((struct kvmfd_attach *)arg)->vm_fd = vm_fd;
+	} else if (request == KVMFD_FIND_VM) {
+		((struct kvmfd_find *)arg)->vm_fd = vm_fd;
+	} else if (request == KVMFD_LIST) {
+		static struct kvmfd_entry entry;
+		struct kvmfd_list *list = (struct kvmfd_list *)arg;
+
+		list->entries = (uintptr_t)&entry;
+		list->entry_size = sizeof(entry);
+		list->count = 1;
+	}
+}
+
+FIXTURE_SETUP(sized)
+{
+	self->vm = vm_create_barebones();
+	self->fd = kvmfd_open();
+	self->memory = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->memory);
+	ASSERT_EQ(0, munmap(self->memory + 2 * PAGE, PAGE));
+	self->arg = (struct header *)self->memory;
+
+	/* What the other requests need in order to succeed. */
+	if (variant->request == KVMFD_FIND_VM || variant->request == KVMFD_LIST)
+		ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+}
+
+FIXTURE_TEARDOWN(sized)
+{
+	munmap(self->memory, 2 * PAGE);
+	close(self->fd);
+	kvm_vm_free(self->vm);
+}
+
+TEST_F(sized, good_at_the_edge_of_memory)
+{
+	struct header *arg = (void *)(self->memory + 2 * PAGE - variant->size);
+
+	sized_fill(arg, variant->request, variant->size, self->vm->fd);
+	EXPECT_EQ(0, do_ioctl(self->fd, variant->request, arg));
+}
+
+TEST_F(sized, newer_caller_that_asks_nothing_new)
+{
+	sized_fill(self->arg, variant->request, variant->size + 64, self->vm->fd);
+	EXPECT_EQ(0, do_ioctl(self->fd, variant->request, self->arg));
+}
+
+TEST_F(sized, newer_caller_that_asks_something_new)
+{
+	sized_fill(self->arg, variant->request, variant->size + 64, self->vm->fd);
+	self->memory[variant->size + 63] = 1;
+	EXPECT_EQ(E2BIG, do_ioctl(self->fd, variant->request, self->arg));
+}
+
+TEST_F(sized, size_too_small)
+{
+	sized_fill(self->arg, variant->request, variant->size, self->vm->fd);
+	self->arg->size = 0;
+	EXPECT_EQ(EINVAL, do_ioctl(self->fd, variant->request, self->arg));
+	self->arg->size = variant->size - 1;
+	EXPECT_EQ(EINVAL, do_ioctl(self->fd, variant->request, self->arg));
+}
+
+TEST_F(sized, size_absurd)
+{
+	sized_fill(self->arg, variant->request, variant->size, self->vm->fd);
+	self->arg->size = PAGE + 1;
+	EXPECT_EQ(E2BIG, do_ioctl(self->fd, variant->request, self->arg));
+	self->arg->size = UINT32_MAX;
+	EXPECT_EQ(E2BIG, do_ioctl(self->fd, variant->request, self->arg));
+}
+
+TEST_F(sized, each_unknown_flag)
+{
+	int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		sized_fill(self->arg, variant->request, variant->size, self->vm->fd);
+		self->arg->flags = 1U << bit;
+		EXPECT_EQ(EINVAL, do_ioctl(self->fd, variant->request, self->arg));
+	}
+}
+
+TEST_F(sized, reserved_field)
+{
+	if (variant->reserved == NO_RESERVED)
+		SKIP(return, "the struct has none");
+
+	sized_fill(self->arg, variant->request, variant->size, self->vm->fd);
+	self->memory[variant->reserved + 3] = 1;
+	EXPECT_EQ(EINVAL, do_ioctl(self->fd, variant->request, self->arg));
+}
+
+TEST_F(sized, unreadable)
+{
+	struct header *arg = (void *)(self->memory + 2 * PAGE - sizeof(*arg));
+
+	EXPECT_EQ(EFAULT, do_ioctl(self->fd, variant->request, NULL));
+	EXPECT_EQ(EFAULT, do_ioctl(self->fd, variant->request, self->memory + 2 * PAGE));
+	arg->size = variant->size;
+	EXPECT_EQ(EFAULT, do_ioctl(self->fd, variant->request, arg));
+}
+
+TEST_F(sized, unwritable)
+{
+	struct kvmfd_info before = kvmfd_info(self->fd), after;
+
+	sized_fill(self->arg, variant->request, variant->size, self->vm->fd);
+	ASSERT_EQ(0, mprotect(self->memory, PAGE, PROT_READ));
+	EXPECT_EQ(EFAULT, do_ioctl(self->fd, variant->request, self->arg));
+
+	/* Nothing has changed. */
+	after = kvmfd_info(self->fd);
+	EXPECT_EQ(before.state, after.state);
+	EXPECT_EQ(before.attachment, after.attachment);
+}
+
+TEST_F(abi, attach)
+{
+	struct kvmfd_attach attach = { .size = sizeof(attach), .vm_fd = self->vm->fd };
+	struct kvmfd_info info;
+
+	ASSERT_EQ(0, do_ioctl(self->fd, KVMFD_ATTACH_VM, &attach));
+	EXPECT_NE(0, attach.attachment);
+
+	info = kvmfd_info(self->fd);
+	EXPECT_EQ(KVMFD_STATE_ATTACHED, info.state);
+	EXPECT_EQ(attach.attachment, info.attachment);
+}
+
+TEST_F(abi, attach_ids_are_not_reused)
+{
+	uint64_t last = 0;
+	int i, fd;
+
+	for (i = 0; i < 3; i++) {
+		fd = kvmfd_open_attached(self->vm->fd);
+		EXPECT_LT(last, kvmfd_info(fd).attachment);
+		last = kvmfd_info(fd).attachment;
+		close(fd);
+	}
+}
+
+/* Each fd that is not a VM's, with what is to be said of it. */
+static void for_each_wrong_fd(struct __test_metadata *_metadata, int fd,
+			      unsigned long request)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = vm_create_with_one_vcpu(&vcpu, NULL);
+	struct kvmfd_attach arg;
+	int closed = dup(0), pipes[2];
+	struct {
+		int fd;
+		int err;
+	} wrong[] = {
+		{ -1, EBADF },
+		{ 1 << 20, EBADF },
+		{ closed, EBADF },
+		{ new_eventfd(), EINVAL },
+		{ vm->kvm_fd, EINVAL },
+		{ vcpu->fd, EINVAL },
+		{ vm_get_stats_fd(vm), EINVAL },
+		{ fd, EINVAL },
+		{ open("/dev/null", O_RDWR), EINVAL },
+		{ open("/", O_PATH), EBADF },
+		{ pipe(pipes) ? -1 : pipes[0], EINVAL },
+	};
+	int i;
+
+	close(closed);
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		arg = (struct kvmfd_attach) { .size = sizeof(arg), .vm_fd = wrong[i].fd };
+		EXPECT_EQ(wrong[i].err, do_ioctl(fd, request, &arg)) {
+			TH_LOG("fd number %d of the list", i);
+		}
+		EXPECT_EQ(KVMFD_STATE_DETACHED, kvmfd_info(fd).state);
+	}
+}
+
+TEST_F(abi, attach_wrong_fd)
+{
+	for_each_wrong_fd(_metadata, self->fd, KVMFD_ATTACH_VM);
+}
+
+TEST_F(abi, find_wrong_fd)
+{
+	/* The two structs are the same as far as this goes. */
+	ASSERT_EQ(sizeof(struct kvmfd_attach), sizeof(struct kvmfd_find));
+	for_each_wrong_fd(_metadata, self->fd, KVMFD_FIND_VM);
+}
+
+TEST_F(abi, attach_twice)
+{
+	struct kvm_vm *other = vm_create_barebones();
+	int other_fd = kvmfd_open();
+
+	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+	EXPECT_EQ(EBUSY, kvmfd_attach(self->fd, self->vm->fd));
+	EXPECT_EQ(EBUSY, kvmfd_attach(self->fd, other->fd));
+	EXPECT_EQ(EBUSY, kvmfd_attach(other_fd, self->vm->fd));
+	EXPECT_EQ(KVMFD_STATE_DETACHED, kvmfd_info(other_fd).state);
+	/* Nothing stands in the way of another VM, or of the next. */
+	EXPECT_EQ(0, kvmfd_attach(other_fd, other->fd));
+	close(self->fd);
+	self->fd = kvmfd_open();
+	EXPECT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+	close(other_fd);
+	kvm_vm_free(other);
+}
+
+static int find(int fd, int vm_fd, uint64_t *id)
+{
+	struct kvmfd_find find = { .size = sizeof(find), .vm_fd = vm_fd };
+	int err = do_ioctl(fd, KVMFD_FIND_VM, &find);
+
+	*id = find.attachment;
+	return err;
+}
+
+TEST_F(abi, find)
+{
+	struct kvm_vm *other = vm_create_barebones();
+	int any = kvmfd_open(), dupped = dup(self->vm->fd);
+	uint64_t id;
+
+	EXPECT_EQ(ENOENT, find(any, self->vm->fd, &id));
+	ASSERT_EQ(0, kvmfd_attach(self->fd, dupped));
+	ASSERT_EQ(0, find(any, self->vm->fd, &id));
+	EXPECT_EQ(kvmfd_info(self->fd).attachment, id);
+	ASSERT_EQ(0, find(self->fd, dupped, &id));
+	EXPECT_EQ(kvmfd_info(self->fd).attachment, id);
+	EXPECT_EQ(ENOENT, find(any, other->fd, &id));
+
+	close(self->fd);
+	EXPECT_EQ(ENOENT, find(any, self->vm->fd, &id));
+	self->fd = any;
+	close(dupped);
+	kvm_vm_free(other);
+}
+
+TEST_F(abi, before_attach)
+{
+	struct kvmfd_entry entry;
+	struct kvmfd_list list = {
+		.size = sizeof(list),
+		.entries = (uintptr_t)&entry,
+		.entry_size = sizeof(entry),
+		.count = 1,
+	};
+	int efd = new_eventfd();
+
+	EXPECT_EQ(ENOTCONN, ioeventfd(self->fd, efd, GUEST_MMIO_BASE, 4, 0, 0));
+	EXPECT_EQ(ENOTCONN, irqfd(self->fd, efd, 0, 0));
+	EXPECT_EQ(ENOTCONN, do_ioctl(self->fd, KVMFD_LIST, &list));
+	EXPECT_EQ(KVMFD_STATE_DETACHED, kvmfd_info(self->fd).state);
+}
+
+TEST_F(abi, kvm_requests_unreadable)
+{
+	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+	EXPECT_EQ(EFAULT, do_ioctl(self->fd, KVM_IOEVENTFD, NULL));
+	EXPECT_EQ(EFAULT, do_ioctl(self->fd, KVM_IRQFD, NULL));
+}
+
+/* As KVM: to another process a VM's fd is of no use. */
+TEST_F(abi, other_process)
+{
+	int efd = new_eventfd(), status;
+	pid_t pid;
+
+	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct kvm_vm *vm = self->vm;
+		int fresh = kvmfd_open();
+
+		_exit(!(ioeventfd(self->fd, efd, GUEST_MMIO_BASE, 4, 0, 0) == EIO &&
+			irqfd(self->fd, efd, 0, 0) == EIO &&
+			ioeventfd(vm->fd, efd, GUEST_MMIO_BASE, 4, 0, 0) == EIO &&
+			kvmfd_attach(fresh, vm->fd) == EIO &&
+			kvmfd_info(self->fd).state == KVMFD_STATE_ATTACHED &&
+			kvmfd_entries(self->fd, &(struct kvmfd_entry) {}, 1) == 0));
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, kvmfd_info(self->fd).nr_ioeventfds);
+}
+
+TEST_F(abi, after_the_vm)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	int fd = kvmfd_open_attached(vm->fd), efd = new_eventfd();
+	struct kvmfd_entry entry;
+
+	ASSERT_EQ(0, ioeventfd(fd, efd, GUEST_MMIO_BASE, 4, 0, 0));
+	kvm_vm_free(vm);
+
+	EXPECT_EQ(KVMFD_STATE_GONE, kvmfd_info(fd).state);
+	EXPECT_EQ(ENODEV, ioeventfd(fd, efd, GUEST_MMIO_BASE, 4, 0, 0));
+	EXPECT_EQ(ENODEV, ioeventfd(fd, efd, GUEST_MMIO_BASE, 4,
+				    KVM_IOEVENTFD_FLAG_DEASSIGN, 0));
+	EXPECT_EQ(ENODEV, irqfd(fd, efd, 0, 0));
+	EXPECT_EQ(ENODEV, irqfd(fd, efd, 0, KVM_IRQFD_FLAG_DEASSIGN));
+	/* For its life, even if that was long. */
+	EXPECT_EQ(EBUSY, kvmfd_attach(fd, self->vm->fd));
+	EXPECT_EQ(0, kvmfd_entries(fd, &entry, 1));
+	EXPECT_EQ(0, kvmfd_info(fd).nr_ioeventfds);
+	close(fd);
+}
+
+TEST_F(abi, list_refusals)
+{
+	struct kvmfd_entry entry;
+	struct kvmfd_list good = {
+		.size = sizeof(good),
+		.entries = (uintptr_t)&entry,
+		.entry_size = sizeof(entry),
+		.count = 1,
+	}, list;
+
+	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+	ASSERT_EQ(0, ioeventfd(self->fd, new_eventfd(), GUEST_MMIO_BASE, 4, 0, 0));
+
+	list = good;
+	list.count = 0;
+	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_LIST, &list));
+	list = good;
+	list.entry_size = sizeof(entry) - 1;
+	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_LIST, &list));
+	list = good;
+	list.entry_size = UINT32_MAX;
+	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_LIST, &list));
+	list = good;
+	list.entries = 0;
+	EXPECT_EQ(EFAULT, do_ioctl(self->fd, KVMFD_LIST, &list));
+	list.entries = UINT64_MAX - 8;
+	EXPECT_EQ(EFAULT, do_ioctl(self->fd, KVMFD_LIST, &list));
+}
+
+TEST_F(abi, list_walk)
+{
+	struct {
+		struct kvmfd_entry entry;
+		uint64_t newer;
+	} two[2];
+	struct kvmfd_list list = {
+		.size = sizeof(list),
+		.entries = (uintptr_t)two,
+		.entry_size = sizeof(two[0]),
+		.count = 2,
+	};
+	int i, seen = 0;
+
+	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(0, ioeventfd(self->fd, new_eventfd(), GUEST_MMIO_BASE + 8 * i, 4,
+				       KVM_IOEVENTFD_FLAG_DATAMATCH, i));
+
+	do {
+		memset(two, 0xff, sizeof(two));
+		list.count = 2;
+		ASSERT_EQ(0, do_ioctl(self->fd, KVMFD_LIST, &list));
+		for (i = 0; i < list.count; i++, seen++) {
+			EXPECT_EQ(seen + 1, two[i].entry.id);
+			EXPECT_EQ(KVMFD_ENTRY_IOEVENTFD, two[i].entry.kind);
+			EXPECT_EQ(KVM_IOEVENTFD_FLAG_DATAMATCH, two[i].entry.flags);
+			EXPECT_EQ(GUEST_MMIO_BASE + 8 * seen, two[i].entry.addr);
+			EXPECT_EQ(seen, two[i].entry.datamatch);
+			EXPECT_EQ(UINT64_MAX, two[i].entry.mask);
+			EXPECT_EQ(4, two[i].entry.len);
+			EXPECT_EQ(0, two[i].newer);
+			EXPECT_EQ(two[i].entry.id, i == list.count - 1 ? list.cursor
+								       : two[i].entry.id);
+		}
+	} while (list.count == 2);
+	EXPECT_EQ(5, seen);
+}
+
+static bool fdinfo_has(int fd, const char *line)
+{
+	char path[64], text[16384];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	TEST_ASSERT(f, "%s: %s", path, strerror(errno));
+	while (fgets(text, sizeof(text), f)) {
+		text[strcspn(text, "\n")] = 0;
+		found |= !strcmp(text, line);
+	}
+	fclose(f);
+	return found;
+}
+
+TEST_F(abi, fdinfo)
+{
+	char line[64];
+
+	EXPECT_TRUE(fdinfo_has(self->fd, "kvmfd-state:\tdetached"));
+
+	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+	ASSERT_EQ(0, ioeventfd(self->fd, new_eventfd(), 0x1234, 2,
+			       KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO, 5));
+	ASSERT_EQ(0, ioeventfd(self->fd, new_eventfd(), GUEST_MMIO_BASE, 0, 0, 0));
+
+	EXPECT_TRUE(fdinfo_has(self->fd, "kvmfd-state:\tattached"));
+	snprintf(line, sizeof(line), "kvmfd-attachment:\t%llu",
+		 (unsigned long long)kvmfd_info(self->fd).attachment);
+	EXPECT_TRUE(fdinfo_has(self->fd, line));
+	EXPECT_TRUE(fdinfo_has(self->fd, "kvmfd-ioeventfds:\t2"));
+	EXPECT_TRUE(fdinfo_has(self->fd, "kvmfd-irqfds:\t0"));
+	EXPECT_TRUE(fdinfo_has(self->fd,
+			       "kvmfd-ioeventfd:\tid 1 pio 0x1234 len 2 data 0x5 hits 0"));
+	EXPECT_TRUE(fdinfo_has(self->fd,
+			       "kvmfd-ioeventfd:\tid 2 mmio 0xc0000000 len 0 hits 0"));
+}
+
+TEST_HARNESS_MAIN

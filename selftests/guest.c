@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "test_util.h"
+#include "apic.h"
+
+#include "guest.h"
+
+#define DEBUGFS		"/sys/kernel/debug"
+#define GUEST_PAGE	4096
+
+enum order { ORDER_WRITE, ORDER_READ, ORDER_TAKE_INTERRUPTS };
+
+/* In guest memory, at the same address for guest and host code. */
+static struct {
+	enum order order;
+	enum space space;
+	unsigned int len;
+	uint64_t addr;
+	uint64_t value;
+} todo;
+
+static volatile uint64_t interrupts[GUEST_NR_VECTORS];
+
+static void guest_mmio_write(void)
+{
+	switch (todo.len) {
+	case 1:
+		*(volatile uint8_t *)todo.addr = todo.value;
+		break;
+	case 2:
+		*(volatile uint16_t *)todo.addr = todo.value;
+		break;
+	case 4:
+		*(volatile uint32_t *)todo.addr = todo.value;
+		break;
+	case 8:
+		*(volatile uint64_t *)todo.addr = todo.value;
+		break;
+	}
+}
+
+static void guest_pio_write(void)
+{
+	uint16_t port = todo.addr;
+
+	switch (todo.len) {
+	case 1:
+		asm volatile("outb %0, %1" : : "a" ((uint8_t)todo.value), "Nd" (port));
+		break;
+	case 2:
+		asm volatile("outw %0, %1" : : "a" ((uint16_t)todo.value), "Nd" (port));
+		break;
+	case 4:
+		asm volatile("outl %0, %1" : : "a" ((uint32_t)todo.value), "Nd" (port));
+		break;
+	}
+}
+
+static void guest_do_read(void)
+{
+	uint32_t value;
+
+	if (todo.space == SPACE_MMIO)
+		(void)*(volatile uint32_t *)todo.addr;
+	else
+		asm volatile("inl %1, %0" : "=a" (value) : "Nd" ((uint16_t)todo.addr));
+}
+
+static void guest_code(void)
+{
+	x2apic_enable();
+
+	for (;;) {
+		switch (todo.order) {
+		case ORDER_WRITE:
+			if (todo.space == SPACE_MMIO)
+				guest_mmio_write();
+			else
+				guest_pio_write();
+			break;
+		case ORDER_READ:
+			guest_do_read();
+			break;
+		case ORDER_TAKE_INTERRUPTS:
+			/* The instruction after sti is still shielded. */
+			asm volatile("sti; nop; nop; cli" : : : "memory");
+			break;
+		}
+		GUEST_SYNC(0);
+	}
+}
+
+#define HANDLER(n)						\
+	static void handler##n(struct ex_regs *regs)		\
+	{							\
+		interrupts[n]++;				\
+		x2apic_write_reg(APIC_EOI, 0);			\
+	}
+
+HANDLER(0)
+HANDLER(1)
+HANDLER(2)
+HANDLER(3)
+
+void guest_create(struct guest *guest)
+{
+	static void (*const handlers[GUEST_NR_VECTORS])(struct ex_regs *regs) = {
+		handler0, handler1, handler2, handler3,
+	};
+	int i;
+
+	guest->vm = vm_create_with_one_vcpu(&guest->vcpu, guest_code);
+	virt_map(guest->vm, GUEST_MMIO_BASE, GUEST_MMIO_BASE, GUEST_MMIO_SIZE / GUEST_PAGE);
+	vm_init_descriptor_tables(guest->vm);
+	vcpu_init_descriptor_tables(guest->vcpu);
+	for (i = 0; i < GUEST_NR_VECTORS; i++)
+		vm_install_exception_handler(guest->vm, GUEST_VECTOR + i, handlers[i]);
+}
+
+/* Returns the exits to user space before the guest reports that it is done. */
+static unsigned int guest_carry_out(struct guest *guest)
+{
+	struct kvm_run *run = guest->vcpu->run;
+	unsigned int exits = 0;
+	struct ucall uc;
+
+	sync_global_to_guest(guest->vm, todo);
+	for (;; exits++) {
+		vcpu_run(guest->vcpu);
+		switch (get_ucall(guest->vcpu, &uc)) {
+		case UCALL_SYNC:
+			return exits;
+		case UCALL_NONE:
+			break;
+		default:
+			TEST_FAIL("guest failed, ucall %lu", uc.cmd);
+		}
+
+		if (run->exit_reason == KVM_EXIT_MMIO) {
+			/* A write that crosses pages comes in two halves. */
+			TEST_ASSERT(todo.space == SPACE_MMIO, "MMIO exit at %#llx",
+				    run->mmio.phys_addr);
+			memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+		} else {
+			TEST_ASSERT(run->exit_reason == KVM_EXIT_IO &&
+				    todo.space == SPACE_PIO &&
+				    run->io.port == todo.addr,
+				    "exit reason %u", run->exit_reason);
+		}
+	}
+}
+
+unsigned int guest_write(struct guest *guest, enum space space, uint64_t addr,
+			 unsigned int len, uint64_t value)
+{
+	todo = (typeof(todo)) {
+		.order = ORDER_WRITE,
+		.space = space,
+		.addr = addr,
+		.len = len,
+		.value = value,
+	};
+	return guest_carry_out(guest);
+}
+
+unsigned int guest_read(struct guest *guest, enum space space, uint64_t addr)
+{
+	todo = (typeof(todo)) {
+		.order = ORDER_READ,
+		.space = space,
+		.addr = addr,
+	};
+	return guest_carry_out(guest);
+}
+
+void guest_take_interrupts(struct guest *guest)
+{
+	todo.order = ORDER_TAKE_INTERRUPTS;
+	guest_carry_out(guest);
+}
+
+uint64_t guest_interrupts(struct guest *guest, unsigned int vector)
+{
+	volatile uint64_t *count;
+	uint64_t n;
+
+	count = addr_gva2hva(guest->vm, (vm_vaddr_t)&interrupts[vector - GUEST_VECTOR]);
+	n = *count;
+	*count = 0;
+	return n;
+}
+
+struct kvm_irq_routing_entry route_msi(uint32_t gsi, uint32_t dest, unsigned int vector)
+{
+	return (struct kvm_irq_routing_entry) {
+		.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_MSI,
+		.u.msi.address_lo = 0xfee00000 | dest << 12,
+		.u.msi.data = vector,
+	};
+}
+
+void guest_set_routing(struct guest *guest, const struct kvm_irq_routing_entry *entries,
+		       unsigned int n)
+{
+	struct kvm_irq_routing *table;
+
+	table = calloc(1, sizeof(*table) + n * sizeof(*entries));
+	TEST_ASSERT(table, "out of memory");
+	table->nr = n;
+	memcpy(table->entries, entries, n * sizeof(*entries));
+	vm_ioctl(guest->vm, KVM_SET_GSI_ROUTING, table);
+	free(table);
+}
+
+/*
+ * The first vCPU of the host whose local APIC is off, and the last, make KVM
+ * patch kernel code, and every new vCPU's is off.  Under a multi-threaded
+ * emulator that can crash the kernel: one vCPU that stays prevents it.
+ */
+__attribute__((constructor))
+static void keep_idle_vm(void)
+{
+	struct kvm_vcpu *vcpu;
+
+	vm_create_with_one_vcpu(&vcpu, NULL);
+}
+
+unsigned int count_vms(void)
+{
+	unsigned int n = 0;
+	struct dirent *e;
+	DIR *dir;
+
+	dir = opendir(DEBUGFS "/kvm");
+	if (!dir && !mount("debugfs", DEBUGFS, "debugfs", 0, NULL))
+		dir = opendir(DEBUGFS "/kvm");
+	TEST_ASSERT(dir, DEBUGFS "/kvm: %s", strerror(errno));
+
+	/* A VM's directory is named PID-FD. */
+	while ((e = readdir(dir)))
+		n += e->d_type == DT_DIR && e->d_name[0] != '.' && strchr(e->d_name, '-');
+
+	closedir(dir);
+	return n;
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who lives how long: closing in every order, killing, racing.  Nothing may be
+ * left behind, and no VM may live longer than KVM alone would let it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "guest.h"
+#include "harness.h"
+
+#define ADDR	(GUEST_MMIO_BASE + 0x1800)
+#define GSI	24
+#define ROUNDS	100
+
+/* One of each: a doorbell, which rings @kick, and an irqfd, driven by @call. */
+struct whole {
+	struct guest guest;
+	int fd;
+	int kick;
+	int call;
+};
+
+static void whole_create(struct whole *whole)
+{
+	struct kvm_irq_routing_entry entry = route_msi(GSI, 0, GUEST_VECTOR);
+	int err;
+
+	guest_create(&whole->guest);
+	guest_set_routing(&whole->guest, &entry, 1);
+	whole->fd = kvmfd_open_attached(whole->guest.vm->fd);
+	whole->kick = new_eventfd();
+	whole->call = new_eventfd();
+	err = ioeventfd(whole->fd, whole->kick, ADDR, 0, 0, 0) ?:
+	      irqfd(whole->fd, whole->call, GSI, 0);
+	TEST_ASSERT(!err, "assign: %s", strerror(err));
+}
+
+/* The vCPU's file is also kept by the mapping of its run area. */
+static void close_vcpu(struct guest *guest)
+{
+	munmap(guest->vcpu->run, ioctl(guest->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, NULL));
+	close(guest->vcpu->fd);
+}
+
+TEST(vm_ends_with_its_last_fd)
+{
+	unsigned int vms = count_vms();
+	struct whole whole;
+
+	whole_create(&whole);
+	EXPECT_EQ(vms + 1, count_vms());
+	/* The attachment stays open, and does not keep the VM. */
+	close_vcpu(&whole.guest);
+	EXPECT_EQ(vms + 1, count_vms());
+	close(whole.guest.vm->fd);
+	EXPECT_EQ(vms, count_vms());
+	EXPECT_EQ(KVMFD_STATE_GONE, kvmfd_info(whole.fd).state);
+	EXPECT_EQ(0, kvmfd_info(whole.fd).nr_ioeventfds);
+	EXPECT_EQ(0, kvmfd_info(whole.fd).nr_irqfds);
+	close(whole.fd);
+}
+
+TEST(vm_fd_closed_first)
+{
+	struct whole whole;
+
+	whole_create(&whole);
+	EXPECT_EQ(0, guest_write(&whole.guest, SPACE_MMIO, ADDR, 4, 0));
+	EXPECT_EQ(1, eventfd_take(whole.kick));
+	eventfd_ring(whole.call);
+	EXPECT_EQ(0, eventfd_take(whole.call));
+
+	/* As in KVM: the irqfds end, the doorbells go on with the vCPUs. */
+	close(whole.guest.vm->fd);
+	EXPECT_EQ(KVMFD_STATE_GONE, kvmfd_info(whole.fd).state);
+	EXPECT_EQ(0, kvmfd_info(whole.fd).nr_irqfds);
+	EXPECT_EQ(1, kvmfd_info(whole.fd).retired_inline_calls);
+	eventfd_ring(whole.call);
+	EXPECT_EQ(1, eventfd_take(whole.call));
+
+	EXPECT_EQ(0, guest_write(&whole.guest, SPACE_MMIO, ADDR, 4, 0));
+	EXPECT_EQ(1, eventfd_take(whole.kick));
+	EXPECT_EQ(2, kvmfd_only_entry(whole.fd).hits);
+
+	/* Without the attachment there is no doorbell either. */
+	close(whole.fd);
+	EXPECT_EQ(1, guest_write(&whole.guest, SPACE_MMIO, ADDR, 4, 0));
+	EXPECT_EQ(0, eventfd_take(whole.kick));
+}
+
+TEST(vm_fd_duplicated)
+{
+	struct whole whole;
+	int dupped;
+
+	whole_create(&whole);
+	dupped = dup(whole.guest.vm->fd);
+	close(whole.guest.vm->fd);
+	EXPECT_EQ(KVMFD_STATE_ATTACHED, kvmfd_info(whole.fd).state);
+	EXPECT_EQ(0, irqfd(whole.fd, whole.call, GSI, KVM_IRQFD_FLAG_DEASSIGN));
+	EXPECT_EQ(0, irqfd(whole.fd, whole.call, GSI, 0));
+	close(dupped);
+	EXPECT_EQ(KVMFD_STATE_GONE, kvmfd_info(whole.fd).state);
+	close(whole.fd);
+}
+
+/* The order'th of the orders in which n things can be taken. */
+static void permutation(int order, int n, int *taken)
+{
+	bool used[n];
+	int i, j, k;
+
+	memset(used, 0, sizeof(used));
+	for (i = 0; i < n; i++) {
+		k = order % (n - i);
+		order /= n - i;
+		for (j = 0; used[j] || k; j++)
+			k -= !used[j];
+		used[j] = true;
+		taken[i] = j;
+	}
+}
+
+TEST(closing_in_every_order)
+{
+	unsigned int vms = count_vms();
+	int order, i, taken[5];
+	struct whole whole;
+
+	for (order = 0; order < 5 * 4 * 3 * 2; order++) {
+		permutation(order, 5, taken);
+		whole_create(&whole);
+		for (i = 0; i < 5; i++) {
+			switch (taken[i]) {
+			case 0:
+				close(whole.guest.vm->fd);
+				break;
+			case 1:
+				close_vcpu(&whole.guest);
+				break;
+			case 2:
+				close(whole.fd);
+				break;
+			case 3:
+				close(whole.kick);
+				break;
+			case 4:
+				close(whole.call);
+				break;
+			}
+		}
+		ASSERT_EQ(vms, count_vms()) {
+			TH_LOG("order %d", order);
+		}
+		close(whole.guest.vm->kvm_fd);
+	}
+}
+
+static void ring_for_ever(struct whole *whole)
+{
+	for (;;) {
+		guest_write(&whole->guest, SPACE_MMIO, ADDR, 4, 0);
+		eventfd_ring(whole->call);
+	}
+}
+
+/* @fd is the parent's too, and survives. */
+static void attach_and_ring(int fd)
+{
+	struct whole whole;
+	int err;
+
+	guest_create(&whole.guest);
+	whole.kick = new_eventfd();
+	whole.call = new_eventfd();
+	err = kvmfd_attach(fd, whole.guest.vm->fd) ?:
+	      ioeventfd(fd, whole.kick, ADDR, 0, 0, 0) ?:
+	      irqfd(fd, whole.call, GSI, 0);
+	TEST_ASSERT(!err, "assign: %s", strerror(err));
+	ring_for_ever(&whole);
+}
+
+TEST(killed_while_it_rings)
+{
+	unsigned int vms = count_vms();
+	int status, fd = kvmfd_open();
+	struct kvmfd_info info;
+	struct kvmfd_entry entry;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		attach_and_ring(fd);
+
+	/* Until the first hit has been counted. */
+	do {
+		sched_yield();
+		ASSERT_EQ(0, waitpid(pid, &status, WNOHANG));
+		info = kvmfd_info(fd);
+	} while (info.state != KVMFD_STATE_ATTACHED || kvmfd_entries(fd, &entry, 1) != 1 ||
+		 !entry.hits);
+
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+
+	/* It was another process's, and kept nothing of it alive. */
+	info = kvmfd_info(fd);
+	EXPECT_EQ(KVMFD_STATE_GONE, info.state);
+	EXPECT_EQ(0, info.nr_ioeventfds);
+	EXPECT_EQ(0, info.nr_irqfds);
+	EXPECT_LT(0, info.retired_hits);
+	EXPECT_EQ(vms, count_vms());
+	close(fd);
+}
+
+TEST(killed_at_once)
+{
+	unsigned int vms = count_vms();
+	struct whole whole;
+	int i, status;
+	pid_t pid;
+
+	/* The whole is the child's alone: both files end with it, in exit's order. */
+	for (i = 0; i < 10; i++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			whole_create(&whole);
+			raise(SIGKILL);
+		}
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		ASSERT_TRUE(WIFSIGNALED(status));
+		ASSERT_EQ(vms, count_vms());
+	}
+}
+
+TEST(module_in_use)
+{
+	struct whole whole;
+
+	whole_create(&whole);
+	EXPECT_EQ(-1, syscall(SYS_delete_module, "kvmfd", O_NONBLOCK));
+	EXPECT_EQ(EAGAIN, errno);
+	/* Also by an attachment without a VM. */
+	kvm_vm_free(whole.guest.vm);
+	EXPECT_EQ(-1, syscall(SYS_delete_module, "kvmfd", O_NONBLOCK));
+	EXPECT_EQ(EAGAIN, errno);
+	close(whole.fd);
+}
+
+/* --- races -------------------------------------------------------------- */
+
+struct race {
+	pthread_barrier_t start;
+	struct whole whole;
+};
+
+static void *close_kvmfd(void *arg)
+{
+	struct race *race = arg;
+
+	pthread_barrier_wait(&race->start);
+	close(race->whole.fd);
+	return NULL;
+}
+
+static void *close_call(void *arg)
+{
+	struct race *race = arg;
+
+	pthread_barrier_wait(&race->start);
+	close(race->whole.call);
+	return NULL;
+}
+
+static void *assign_until_gone(void *arg)
+{
+	struct race *race = arg;
+	int efd = new_eventfd(), err = 0;
+
+	pthread_barrier_wait(&race->start);
+	while (!err) {
+		err = ioeventfd(race->whole.fd, efd, ADDR + 8, 4, 0, 0) ?:
+		      irqfd(race->whole.fd, efd, GSI, 0) ?:
+		      irqfd(race->whole.fd, efd, GSI, KVM_IRQFD_FLAG_DEASSIGN) ?:
+		      ioeventfd(race->whole.fd, efd, ADDR + 8, 4,
+				KVM_IOEVENTFD_FLAG_DEASSIGN, 0);
+	}
+	close(efd);
+	return (void *)(long)err;
+}
+
+/* The VM is closed here, in this thread, while @other does its part. */
+static long race_against_close(struct race *race, void *(*other)(void *))
+{
+	pthread_t thread;
+	void *result;
+	int err;
+
+	whole_create(&race->whole);
+	pthread_barrier_init(&race->start, NULL, 2);
+	err = pthread_create(&thread, NULL, other, race);
+	TEST_ASSERT(!err, "pthread_create: %s", strerror(err));
+	pthread_barrier_wait(&race->start);
+	kvm_vm_free(race->whole.guest.vm);
+	pthread_join(thread, &result);
+	pthread_barrier_destroy(&race->start);
+	return (long)result;
+}
+
+TEST(race_vm_close_and_kvmfd_close)
+{
+	unsigned int vms = count_vms();
+	struct race race;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		race_against_close(&race, close_kvmfd);
+		close(race.whole.kick);
+		close(race.whole.call);
+		ASSERT_EQ(vms, count_vms());
+	}
+}
+
+TEST(race_vm_close_and_eventfd_close)
+{
+	unsigned int vms = count_vms();
+	struct race race;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		race_against_close(&race, close_call);
+		ASSERT_EQ(vms, count_vms());
+		ASSERT_EQ(0, kvmfd_info(race.whole.fd).nr_irqfds);
+		close(race.whole.fd);
+		close(race.whole.kick);
+	}
+}
+
+TEST(race_vm_close_and_assign)
+{
+	unsigned int vms = count_vms();
+	struct race race;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		ASSERT_EQ(ENODEV, race_against_close(&race, assign_until_gone));
+		ASSERT_EQ(vms, count_vms());
+		ASSERT_EQ(0, kvmfd_info(race.whole.fd).nr_ioeventfds);
+		ASSERT_EQ(0, kvmfd_info(race.whole.fd).nr_irqfds);
+		close(race.whole.fd);
+		close(race.whole.kick);
+		close(race.whole.call);
+	}
+}
+
+TEST_HARNESS_MAIN

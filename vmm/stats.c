@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The report at the end, as JSON: what each doorbell and call have done. */
+#include <inttypes.h>
+#include <linux/virtio_pci.h>
+
+#include "stats.h"
+
+static void put(FILE *file, const char *name, uint64_t val)
+{
+	fprintf(file, ", \"%s\": %" PRIu64, name, val);
+}
+
+static void put_if(FILE *file, const char *name, bool known, uint64_t val)
+{
+	if (known)
+		put(file, name, val);
+	else
+		fprintf(file, ", \"%s\": null", name);
+}
+
+/*
+ * The kick's path from left to right, then the call's.  gsi, inline and deferred
+ * are those of the vector: of all the queues that a driver puts on it.
+ */
+static void put_queue(FILE *file, const struct virtio_pci *v,
+		      const struct virtq *q, unsigned int index)
+{
+	bool counts = v->notify->ops->counts;
+	bool has_vector = q->last_vector != VIRTIO_MSI_NO_VECTOR;
+	const struct call *c =
+		&v->msix.vectors[has_vector ? q->last_vector : 0].call;
+
+	fprintf(file, "    {\"queue\": %u", index);
+	put_if(file, "hits", counts, q->doorbell.hits);
+	put(file, "kicks_handled", q->stats.kicks);
+	put(file, "kicks_counted", q->stats.kick_sum);
+	put(file, "requests", q->stats.requests);
+	put(file, "bytes_read", q->stats.bytes_read);
+	put(file, "bytes_written", q->stats.bytes_written);
+	put(file, "calls", q->stats.calls);
+	put_if(file, "inline", counts && has_vector, c->inline_calls);
+	put_if(file, "deferred", counts && has_vector, c->deferred_calls);
+	put_if(file, "gsi", has_vector, c->gsi);
+	put_if(file, "vector", has_vector, q->last_vector);
+	fputs("}", file);
+}
+
+bool stats_write(FILE *file, const struct virtio_pci *v)
+{
+	unsigned int i;
+
+	fprintf(file, "{\n  \"eventfd\": \"%s\",\n  \"notify\": \"%s\",\n",
+		v->notify->ops->name, v->notify->form->name);
+	fprintf(file, "  \"notify_exits\": %" PRIu64 ",\n", v->notify_exits);
+	fprintf(file, "  \"io_errors\": %" PRIu64 ",\n", v->blk.errors);
+	fputs("  \"queues\": [\n", file);
+	for (i = 0; i < v->blk.count; i++) {
+		put_queue(file, v, &v->blk.queues[i].virtq, i);
+		fputs(i + 1 < v->blk.count ? ",\n" : "\n", file);
+	}
+	fputs("  ]\n}\n", file);
+	return !fflush(file) && !ferror(file);
+}

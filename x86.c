@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All that is not generic KVM: the mode of the interrupt controller, and which
+ * interrupts can be set with interrupts off.
+ */
+#include <linux/msi.h>
+
+#include "kvmfd.h"
+
+/* What an 8-bit destination says to reach everyone; with x2APIC it has 32. */
+#define XAPIC_BROADCAST		0xff
+#define X2APIC_BROADCAST	0xffffffff
+
+/**
+ * kvmfd_arch_irqfd_allowed() - can the VM have irqfds at all?
+ * @kvm: the VM
+ *
+ * Return: whether the kernel plays its interrupt controller, or at least the
+ * local APICs.
+ */
+bool kvmfd_arch_irqfd_allowed(struct kvm *kvm)
+{
+	/* Pairs with KVM's smp_wmb(): the mode is set when all is in place. */
+	enum kvm_irqchip_mode mode = READ_ONCE(kvm->arch.irqchip_mode);
+
+	smp_rmb();
+	return mode != KVM_IRQCHIP_NONE;
+}
+
+static bool msi_is_broadcast(struct kvm *kvm, const struct kvm_apic_map *map, u32 dest)
+{
+	if (dest == X2APIC_BROADCAST)
+		return true;
+	if (dest != XAPIC_BROADCAST)
+		return false;
+
+	/* Unless the VMM has opted out, 255 reaches all even with x2APIC. */
+	return !kvm->arch.x2apic_broadcast_quirk_disabled ||
+	       kvmfd_apic_logical_mode(map) != KVM_APIC_MODE_X2APIC;
+}
+
+static bool map_has_logical(const struct kvm_apic_map *map)
+{
+	switch (kvmfd_apic_logical_mode(map)) {
+	case KVM_APIC_MODE_XAPIC_FLAT:
+	case KVM_APIC_MODE_XAPIC_CLUSTER:
+	case KVM_APIC_MODE_X2APIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * KVM delivers an MSI by a look-up that yields at most 16 local APICs, or, if
+ * that does not apply, by asking every vCPU in turn.  Is it the former?
+ */
+static bool msi_by_lookup(struct kvm *kvm, const struct kvm_kernel_irq_routing_entry *e)
+{
+	struct msi_msg msg = {
+		.address_lo = e->msi.address_lo,
+		.address_hi = e->msi.address_hi,
+		.data = e->msi.data,
+	};
+	u32 dest = x86_msi_msg_get_destid(&msg, kvm->arch.x2apic_format);
+	const struct kvm_apic_map *map;
+	bool ret;
+
+	rcu_read_lock();
+	map = rcu_dereference(kvm->arch.apic_map);
+	ret = map && !msi_is_broadcast(kvm, map, dest) &&
+	      (!msg.arch_addr_lo.dest_mode_logical || map_has_logical(map));
+	rcu_read_unlock();
+
+	return ret;
+}
+
+/**
+ * kvmfd_arch_set_irq_inline() - raise an interrupt from within a wake-up
+ * @kvm: the VM
+ * @e: the only routing entry of the GSI; the caller is within kvm->irq_srcu
+ *
+ * Interrupts are off: no sleeping, no lock that is taken with them on (as those
+ * of IOAPIC and PIC are), and no walk over all vCPUs.
+ *
+ * Return: whether it was raised; if not, it needs a worker.
+ */
+bool kvmfd_arch_set_irq_inline(struct kvm *kvm, struct kvm_kernel_irq_routing_entry *e)
+{
+	if (e->type != KVM_IRQ_ROUTING_MSI || !msi_by_lookup(kvm, e))
+		return false;
+
+	e->set(e, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+	return true;
+}
