@@ -20,9 +20,9 @@
  */
 bool kvmfd_arch_irqfd_allowed(struct kvm *kvm)
 {
-	/* Pairs with KVM's smp_wmb(): the mode is set when all is in place. */
 	enum kvm_irqchip_mode mode = READ_ONCE(kvm->arch.irqchip_mode);
 
+	/* Pairs with KVM's smp_wmb(): the mode is set when all is in place. */
 	smp_rmb();
 	return mode != KVM_IRQCHIP_NONE;
 }

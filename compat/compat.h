@@ -12,7 +12,7 @@
 #include <linux/kvm_host.h>
 #include <linux/wait.h>
 
-#if __has_include(<linux/unaligned.h>)
+#ifdef KVMFD_HAVE_LINUX_UNALIGNED
 #include <linux/unaligned.h>
 #else
 #include <asm/unaligned.h>

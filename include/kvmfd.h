@@ -94,9 +94,9 @@ struct kvmfd_item {
  */
 struct kvmfd {
 	struct kref ref;
-	struct mutex lock;
+	struct mutex lock; /* ioctls that change something; next_id, bus */
 
-	spinlock_t state_lock;
+	spinlock_t state_lock; /* id ... retired */
 	u64 id;
 	struct kvm *kvm;
 	struct module *vendor;
@@ -117,7 +117,7 @@ struct kvmfd {
 	wait_queue_head_t doorbells_gone;
 	struct kvmfd_bus bus[KVM_NR_BUSES];
 
-	spinlock_t irqfd_lock;
+	spinlock_t irqfd_lock; /* irqfds, dying */
 	struct list_head irqfds;
 	struct list_head dying;
 	struct work_struct reap;

@@ -511,6 +511,25 @@ TEST_F(beside, both_work_while_the_other_comes_and_goes)
 	self->bell.fd = kvmfd_open();
 }
 
+/* Neither sees the other's keys: whoever was there first gets the writes. */
+TEST_F(beside, same_key)
+{
+	ASSERT_EQ(0, CALL(self->ours, ADDR, 4, 0, 0));
+	ASSERT_EQ(0, THEIR_CALL(self->theirs, ADDR, 4, 0, 0));
+	EXPECT_EQ(0, WRITE(MMIO, ADDR, 4, 0));
+	EXPECT_EQ(1, eventfd_take(self->ours));
+	EXPECT_EQ(0, eventfd_take(self->theirs));
+
+	ASSERT_EQ(0, CALL(self->ours, ADDR, 4, DEASSIGN, 0));
+	EXPECT_EQ(0, WRITE(MMIO, ADDR, 4, 0));
+	EXPECT_EQ(1, eventfd_take(self->theirs));
+
+	ASSERT_EQ(0, CALL(self->ours, ADDR, 4, 0, 0));
+	EXPECT_EQ(0, WRITE(MMIO, ADDR, 4, 0));
+	EXPECT_EQ(0, eventfd_take(self->ours));
+	EXPECT_EQ(1, eventfd_take(self->theirs));
+}
+
 TEST_F(beside, detach_after_the_bus_has_grown)
 {
 	int i;
