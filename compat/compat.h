@@ -31,7 +31,8 @@ static inline void kvmfd_eventfd_signal(struct eventfd_ctx *ctx)
 /*
  * Puts @wait at the head of the queue, to take every event alone: -EBUSY if
  * somebody does that already.  No two irqfds, kvmfd's or KVM's, share an eventfd
- * then.  (Where the kernel does not have this, KVM's own irqfds do not look.)
+ * then.  (A kernel that does not have this does not look on KVM's behalf, either:
+ * KVM's irqfd then queues up behind ours, and gets nothing.)
  */
 static inline int kvmfd_add_wait_queue_priority_exclusive(wait_queue_head_t *wqh,
 							   wait_queue_entry_t *wait)
