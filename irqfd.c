@@ -61,16 +61,23 @@ static int irqfd_routes(struct kvmfd_irqfd *irqfd,
 static void irqfd_inject(struct work_struct *work)
 {
 	struct kvmfd_irqfd *irqfd = container_of(work, struct kvmfd_irqfd, inject);
-	struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS];
+	struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS], copy;
 	struct kvm *kvm = irqfd->owner->kvm;
 	int idx, i, n;
 
-	/*
-	 * Held over the set() as well: when KVM_SET_GSI_ROUTING returns, nothing
-	 * may arrive by the old route any more.
-	 */
 	idx = srcu_read_lock(&kvm->irq_srcu);
 	n = irqfd_routes(irqfd, routes);
+	if (n == 1 && kvmfd_arch_set_irq_sleeps(routes[0])) {
+		copy = *routes[0];
+		srcu_read_unlock(&kvm->irq_srcu, idx);
+		copy.set(&copy, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+		return;
+	}
+
+	/*
+	 * Within irq_srcu all the same: when KVM_SET_GSI_ROUTING returns, nothing
+	 * may arrive by the old route any more.
+	 */
 	for (i = 0; i < n; i++)
 		routes[i]->set(routes[i], kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
 	/* The eventfd tells of edges: lower the pins again. */
@@ -119,7 +126,7 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, v
 	if (events & EPOLLIN) {
 		eventfd_ctx_do_read(irqfd->eventfd, &count);
 		if (irqfd_inject_inline(irqfd))
-			irqfd->inline_calls++;
+			WRITE_ONCE(irqfd->inline_calls, irqfd->inline_calls + 1);
 		else
 			irqfd_defer(irqfd);
 		/* The event has been taken: nobody else is to see it. */
@@ -150,8 +157,8 @@ static void irqfd_unhook(struct kvmfd_irqfd *irqfd)
 	u64 count;
 
 	/*
-	 * Also empties the counter: what was not injected while the irqfd lived
-	 * is not left to the eventfd's next user.
+	 * Also reads the counter once, as KVM does: an event that came too late
+	 * to be injected is not left to the eventfd's next user.
 	 */
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
 	flush_work(&irqfd->inject);
@@ -161,6 +168,14 @@ static void irqfd_free(struct kvmfd_irqfd *irqfd)
 {
 	eventfd_ctx_put(irqfd->eventfd);
 	kfree(irqfd);
+}
+
+static void irqfd_retire(struct kvmfd *p, const struct kvmfd_irqfd *irqfd)
+{
+	lockdep_assert_held(&p->state_lock);
+
+	p->retired.inline_calls += irqfd->inline_calls;
+	p->retired.deferred_calls += atomic64_read(&irqfd->deferred_calls);
 }
 
 /*
@@ -182,8 +197,7 @@ static void irqfd_reap(struct work_struct *work)
 
 		spin_lock(&p->state_lock);
 		p->nr_irqfds--;
-		p->retired.inline_calls += irqfd->inline_calls;
-		p->retired.deferred_calls += atomic64_read(&irqfd->deferred_calls);
+		irqfd_retire(p, irqfd);
 		kvmfd_item_del(p, &irqfd->item);
 		spin_unlock(&p->state_lock);
 
@@ -287,6 +301,9 @@ static int irqfd_assign_file(struct kvmfd *p, const struct kvm_irqfd *args,
 
 unhook:
 	irqfd_unhook(irqfd);
+	spin_lock(&p->state_lock);
+	irqfd_retire(p, irqfd);
+	spin_unlock(&p->state_lock);
 unreserve:
 	kvmfd_item_unreserve(p, &irqfd->item);
 	irqfd_free(irqfd);
@@ -335,11 +352,15 @@ static int irqfd_deassign(struct kvmfd *p, const struct kvm_irqfd *args)
 
 /**
  * kvmfd_irqfd() - KVM_IRQFD
- * @p: the attachment, pinned, &kvmfd.lock held
+ * @p: the attachment, pinned
  * @args: as the caller gave them
  *
- * When a deassign returns, no more interrupt comes and the eventfd's counter is
- * 0.  It matches by eventfd and GSI and finding nothing is no error.
+ * When a deassign returns, no more interrupt comes and the eventfd has been read
+ * (its counter is 0, unless it is a semaphore).  It matches by eventfd and GSI,
+ * and finding nothing is no error.
+ *
+ * &kvmfd.lock is not wanted: who holds it may wait for a vCPU that is stopped in
+ * a page fault, and the thread that resolves the fault may need an irqfd first.
  *
  * Return: 0; assign: -EINVAL (flags, no in-kernel interrupt controller, not an
  * eventfd), -EOPNOTSUPP (resample), -EBADF, -EBUSY (the eventfd drives an irqfd
@@ -348,8 +369,6 @@ static int irqfd_deassign(struct kvmfd *p, const struct kvm_irqfd *args)
  */
 int kvmfd_irqfd(struct kvmfd *p, const struct kvm_irqfd *args)
 {
-	lockdep_assert_held(&p->lock);
-
 	if (args->flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
 		return -EINVAL;
 

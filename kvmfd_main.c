@@ -42,7 +42,11 @@ static int copy_in(void *to, size_t size, const void __user *from, u32 *user_siz
 {
 	if (get_user(*user_size, (const u32 __user *)from))
 		return -EFAULT;
-	/* All structs are at their first version still. */
+	/*
+	 * All structs are at their first version still.  One that grows keeps
+	 * its first size as the bound here, and is cut at the caller's size on
+	 * the way out.
+	 */
 	if (*user_size < size)
 		return -EINVAL;
 	if (*user_size > PAGE_SIZE)
@@ -154,12 +158,11 @@ static int ioctl_kvm(struct kvmfd *p, unsigned int request, void __user *arg)
 
 	if (copy_from_user(&args, arg, _IOC_SIZE(request))) {
 		ret = -EFAULT;
+	} else if (request == KVM_IRQFD) {
+		ret = kvmfd_irqfd(p, &args.irqfd);
 	} else {
 		mutex_lock(&p->lock);
-		if (request == KVM_IOEVENTFD)
-			ret = kvmfd_ioeventfd(p, &args.ioeventfd);
-		else
-			ret = kvmfd_irqfd(p, &args.irqfd);
+		ret = kvmfd_ioeventfd(p, &args.ioeventfd);
 		mutex_unlock(&p->lock);
 	}
 

@@ -11,7 +11,7 @@
 
 /**
  * kvmfd_item_reserve() - give an item its id, and have memory for its place
- * @p: the attachment, &kvmfd.lock held
+ * @p: the attachment
  * @item: the item
  * @kind: KVMFD_ENTRY_*
  *
@@ -19,17 +19,9 @@
  */
 int kvmfd_item_reserve(struct kvmfd *p, struct kvmfd_item *item, u32 kind)
 {
-	int ret;
-
-	lockdep_assert_held(&p->lock);
-
-	ret = xa_reserve(&p->items, p->next_id, GFP_KERNEL_ACCOUNT);
-	if (ret)
-		return ret;
-
-	item->id = p->next_id++;
+	item->id = atomic64_inc_return(&p->last_id);
 	item->kind = kind;
-	return 0;
+	return xa_reserve(&p->items, item->id, GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -166,6 +158,8 @@ int kvmfd_list(struct kvmfd *p, struct kvmfd_list *args)
 
 static void show_entry(struct seq_file *m, const struct kvmfd_entry *entry)
 {
+	const char *bus = "mmio";
+
 	if (entry->kind == KVMFD_ENTRY_IRQFD) {
 		seq_printf(m, "kvmfd-irqfd:\tid %llu gsi %u inline %llu deferred %llu\n",
 			   entry->id, entry->gsi, entry->inline_calls,
@@ -173,8 +167,11 @@ static void show_entry(struct seq_file *m, const struct kvmfd_entry *entry)
 		return;
 	}
 
-	seq_printf(m, "kvmfd-ioeventfd:\tid %llu %s %#llx len %u ", entry->id,
-		   entry->flags & KVM_IOEVENTFD_FLAG_PIO ? "pio" : "mmio",
+	if (entry->flags & KVM_IOEVENTFD_FLAG_PIO)
+		bus = "pio";
+	else if (entry->flags & KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY)
+		bus = "ccw";
+	seq_printf(m, "kvmfd-ioeventfd:\tid %llu %s %#llx len %u ", entry->id, bus,
 		   entry->addr, entry->len);
 	if (entry->mask)
 		seq_printf(m, "data %#llx ", entry->datamatch);

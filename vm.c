@@ -45,7 +45,6 @@ struct kvmfd *kvmfd_create(void)
 	init_waitqueue_head(&p->doorbells_gone);
 	INIT_LIST_HEAD(&p->link);
 	xa_init(&p->items);
-	p->next_id = 1;
 	kvmfd_irqfd_setup(p);
 	return p;
 }

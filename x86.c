@@ -3,13 +3,16 @@
  * All that is not generic KVM: the mode of the interrupt controller, and which
  * interrupts can be set with interrupts off.
  */
-#include <linux/msi.h>
-
 #include "kvmfd.h"
 
 /* What an 8-bit destination says to reach everyone; with x2APIC it has 32. */
 #define XAPIC_BROADCAST		0xff
 #define X2APIC_BROADCAST	0xffffffff
+
+/* Where an MSI's address has its destination: the low part, and with x2APIC more. */
+#define MSI_DEST(lo)		((lo) >> 12 & 0xff)
+#define MSI_DEST_X2APIC(hi)	((hi) & ~0xffU)
+#define MSI_DEST_LOGICAL	BIT(2)
 
 /**
  * kvmfd_arch_irqfd_allowed() - can the VM have irqfds at all?
@@ -57,22 +60,33 @@ static bool map_has_logical(const struct kvm_apic_map *map)
  */
 static bool msi_by_lookup(struct kvm *kvm, const struct kvm_kernel_irq_routing_entry *e)
 {
-	struct msi_msg msg = {
-		.address_lo = e->msi.address_lo,
-		.address_hi = e->msi.address_hi,
-		.data = e->msi.data,
-	};
-	u32 dest = x86_msi_msg_get_destid(&msg, kvm->arch.x2apic_format);
+	bool logical = e->msi.address_lo & MSI_DEST_LOGICAL;
+	u32 dest = MSI_DEST(e->msi.address_lo);
 	const struct kvm_apic_map *map;
 	bool ret;
+
+	if (kvm->arch.x2apic_format)
+		dest |= MSI_DEST_X2APIC(e->msi.address_hi);
 
 	rcu_read_lock();
 	map = rcu_dereference(kvm->arch.apic_map);
 	ret = map && !msi_is_broadcast(kvm, map, dest) &&
-	      (!msg.arch_addr_lo.dest_mode_logical || map_has_logical(map));
+	      (!logical || map_has_logical(map));
 	rcu_read_unlock();
 
 	return ret;
+}
+
+/**
+ * kvmfd_arch_set_irq_sleeps() - may setting an interrupt wait for the VMM?
+ * @e: a routing entry
+ *
+ * Return: whether it may, and so must not be done within kvm->irq_srcu.
+ */
+bool kvmfd_arch_set_irq_sleeps(const struct kvm_kernel_irq_routing_entry *e)
+{
+	/* Faults the VMM's memory in, and once took kvm->lock. */
+	return e->type == KVM_IRQ_ROUTING_XEN_EVTCHN;
 }
 
 /**

@@ -7,6 +7,10 @@
 #include <linux/magic.h>
 #include <linux/string.h>
 
+#if !defined(CONFIG_KALLSYMS) || !IS_MODULE(CONFIG_KVM)
+#error "without file_is_kvm(), a VM is known by the name of a function of the module kvm"
+#endif
+
 /**
  * kvmfd_file_is_vm() - what file_is_kvm() would say
  * @file: any open file

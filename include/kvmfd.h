@@ -6,7 +6,9 @@
  *
  *   kvmfd.lock > kvm->slots_lock > kvmfd.state_lock > kvm->irqfds.lock
  *                                                   > kvmfd.irqfd_lock
+ *   attachments_lock (vm.c) > kvmfd.state_lock
  *   eventfd's wait queue lock > kvmfd.irqfd_lock
+ *   xa_lock of kvmfd.items is innermost
  *
  * KVM holds kvm->srcu while it calls a doorbell, and kvm->irq_srcu is held
  * while an interrupt is set: whoever waits for one of the two grace periods may
@@ -64,8 +66,7 @@ struct kvmfd_item {
 /**
  * struct kvmfd - one open /dev/kvmfd and, once attached, its hold on a VM
  * @ref: the open file, and every doorbell on one of the VM's buses
- * @lock: lets one ioctl at a time change the attachment; protects @next_id and
- *	@bus
+ * @lock: for attaching, and for one change of doorbells at a time; protects @bus
  * @state_lock: protects what is grouped below it.  KVM's destructors and the
  *	workers take it, so it is never held across anything that waits.
  * @id: id of the attachment, 0 before there is one
@@ -81,7 +82,7 @@ struct kvmfd_item {
  * @nr_irqfds: irqfds that are not yet torn down
  * @items: &kvmfd_item by id
  * @retired: counters of the items that are no more
- * @next_id: the next item's id
+ * @last_id: the newest item's id
  * @link: place in the list of attachments, under its lock
  * @sentinel: an irqfd that never fires, on KVM's own list: KVM runs its
  *	shutdown work, and waits for it, when the VM's file is released
@@ -94,7 +95,7 @@ struct kvmfd_item {
  */
 struct kvmfd {
 	struct kref ref;
-	struct mutex lock; /* ioctls that change something; next_id, bus */
+	struct mutex lock; /* attach, KVM_IOEVENTFD, bus */
 
 	spinlock_t state_lock; /* id ... retired */
 	u64 id;
@@ -111,7 +112,7 @@ struct kvmfd {
 		u64 deferred_calls;
 	} retired;
 
-	u64 next_id;
+	atomic64_t last_id;
 	struct list_head link;
 	struct kvm_kernel_irqfd sentinel;
 	wait_queue_head_t doorbells_gone;
@@ -243,6 +244,7 @@ void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m);
 
 /* x86.c: all that is not generic KVM */
 bool kvmfd_arch_irqfd_allowed(struct kvm *kvm);
+bool kvmfd_arch_set_irq_sleeps(const struct kvm_kernel_irq_routing_entry *e);
 bool kvmfd_arch_set_irq_inline(struct kvm *kvm, struct kvm_kernel_irq_routing_entry *e);
 
 #endif /* KVMFD_H */
