@@ -5,6 +5,7 @@
 # Without KDIR: the running kernel if its headers are here, else the test
 # host's.  Nothing is expanded, and so nothing fetched, before it is needed.
 running := $(wildcard /lib/modules/$(shell uname -r)/build)
+KSRC = $(shell testhost/fetch source 6.1)
 KDIR ?= $(or $(running),$(wildcard $(shell testhost/fetch kernel 6.1)/lib/modules/*/build))
 
 kdir = $(eval kdir := $$(KDIR))$(or $(kdir),$(error no kernel headers to build for: name them by KDIR=))
@@ -24,6 +25,9 @@ module:				## kvmfd.ko, for the kernel in KDIR
 
 vmm:				## kvmfd-vmm, the companion VMM
 	$(MAKE) -C vmm O=$(CURDIR)/build/vmm
+
+selftests:			## the tests; KSRC names a kernel source (testhost/fetch source)
+	$(MAKE) -C selftests O=$(CURDIR)/build/selftests KSRC=$(KSRC)
 
 install: module			## module and udev rule (DESTDIR, INSTALL_MOD_PATH)
 	$(MAKE) -C $(kdir) M=$(moddir) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) modules_install
@@ -46,4 +50,4 @@ help:				## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
 
 export EVENTFD NOTIFY CPUS QUEUES TESTS
-.PHONY: all module vmm install run check shell clean help
+.PHONY: all module vmm selftests install run check shell clean help

@@ -69,7 +69,7 @@ struct fadt {
 	uint8_t other_len[6];
 	uint16_t c2_latency;
 	uint16_t c3_latency;
-	uint8_t cache[9];
+	uint8_t cache[4], duty[2];
 	uint8_t day_alarm, month_alarm, century;
 	uint16_t boot_arch;
 	uint8_t reserved2;
@@ -86,6 +86,9 @@ struct fadt {
 	struct gas x_other[7];
 	uint64_t hypervisor_id;
 } __attribute__((packed));
+
+_Static_assert(offsetof(struct fadt, x_dsdt) == 140 && sizeof(struct fadt) == 276,
+	       "the FADT's layout");
 
 /* fadt.boot_arch: no VGA, no real-time clock; (bit 1 unset: no keyboard) */
 #define BOOT_ARCH	(1 << 2 | 1 << 5)

@@ -19,10 +19,15 @@ static uint32_t doorbell_flags(const struct doorbell *d)
 	return d->form->datamatch ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0;
 }
 
+static uint64_t doorbell_value(const struct doorbell *d)
+{
+	return d->form->datamatch ? d->queue : 0;
+}
+
 static int kernel_doorbell(struct notify *n, struct doorbell *d, bool assign)
 {
 	struct kvm_ioeventfd arg = {
-		.datamatch = d->form->datamatch ? d->queue : 0,
+		.datamatch = doorbell_value(d),
 		.addr = d->addr,
 		.len = d->form->len,
 		.fd = d->fd,
@@ -89,11 +94,11 @@ static int kvmfd_open(struct vm *vm)
 }
 
 /*
- * Find the entry of a doorbell or of a call.  Counters go with their entry, so
- * they are read right before it is removed.  Returns -1 with errno set.
+ * Replace @entry by the listed one that looks like it.  Counters go with their
+ * entry, so they are read right before it is removed.  Gives 0, or -1 with errno
+ * set.
  */
-static int kvmfd_find(struct notify *n, const struct doorbell *d,
-		      const struct call *c, struct kvmfd_entry *found)
+static int kvmfd_find(struct notify *n, struct kvmfd_entry *entry)
 {
 	struct kvmfd_entry entries[32], *e;
 	const uint32_t room = sizeof(entries) / sizeof(entries[0]);
@@ -108,14 +113,11 @@ static int kvmfd_find(struct notify *n, const struct doorbell *d,
 		if (ioctl(n->fd, KVMFD_LIST, &list))
 			return -1;
 		for (e = entries; e < entries + list.count; e++) {
-			if (d ? e->kind == KVMFD_ENTRY_IOEVENTFD &&
-				e->addr == d->addr && e->len == d->form->len &&
-				e->flags == doorbell_flags(d) &&
-				(!d->form->datamatch ||
-				 e->datamatch == d->queue) :
-				e->kind == KVMFD_ENTRY_IRQFD &&
-				e->gsi == c->gsi) {
-				*found = *e;
+			if (e->kind == entry->kind && e->gsi == entry->gsi &&
+			    e->addr == entry->addr && e->len == entry->len &&
+			    e->flags == entry->flags &&
+			    e->datamatch == entry->datamatch) {
+				*entry = *e;
 				return 0;
 			}
 		}
@@ -126,10 +128,16 @@ static int kvmfd_find(struct notify *n, const struct doorbell *d,
 
 static int kvmfd_doorbell(struct notify *n, struct doorbell *d, bool assign)
 {
-	struct kvmfd_entry entry;
+	struct kvmfd_entry entry = {
+		.kind = KVMFD_ENTRY_IOEVENTFD,
+		.flags = doorbell_flags(d),
+		.addr = d->addr,
+		.len = d->form->len,
+		.datamatch = doorbell_value(d),
+	};
 
 	if (!assign) {
-		if (kvmfd_find(n, d, NULL, &entry))
+		if (kvmfd_find(n, &entry))
 			return -1;
 		d->hits += entry.hits;
 	}
@@ -138,10 +146,13 @@ static int kvmfd_doorbell(struct notify *n, struct doorbell *d, bool assign)
 
 static int kvmfd_call(struct notify *n, struct call *c, bool unmask)
 {
-	struct kvmfd_entry entry;
+	struct kvmfd_entry entry = {
+		.kind = KVMFD_ENTRY_IRQFD,
+		.gsi = c->gsi,
+	};
 
 	if (!unmask) {
-		if (kvmfd_find(n, NULL, c, &entry))
+		if (kvmfd_find(n, &entry))
 			return -1;
 		c->inline_calls += entry.inline_calls;
 		c->deferred_calls += entry.deferred_calls;

@@ -146,7 +146,7 @@ void blk_open(struct blk *blk, struct vm *vm, struct msix *msix,
 	      struct notify *notify, const char *path, unsigned int queues)
 {
 	pthread_condattr_t attr;
-	unsigned int i;
+	unsigned int i, head;
 	int err;
 
 	blk->vm = vm;
@@ -164,6 +164,8 @@ void blk_open(struct blk *blk, struct vm *vm, struct msix *msix,
 	for (i = 0; i < queues; i++) {
 		doorbell_open(notify, &blk->queues[i].virtq.doorbell, i);
 		blk->queues[i].virtq.last_vector = VIRTIO_MSI_NO_VECTOR;
+		for (head = 0; head < QUEUE_SIZE; head++)
+			blk->queues[i].requests[head].head = head;
 	}
 	blk->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (blk->stop_fd < 0)

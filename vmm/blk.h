@@ -10,6 +10,7 @@
 
 /**
  * struct blk_request - a request of the driver's
+ * @head: of its chain, and its place in blk_queue.requests
  * @busy: it has been taken and not been handed back
  * @chain: its buffers; header and status byte are cut off
  * @status: where its result goes
@@ -17,6 +18,7 @@
  * @len: bytes of data
  */
 struct blk_request {
+	uint16_t head;
 	bool busy;
 	struct virtq_chain chain;
 	uint8_t *status;
@@ -27,7 +29,7 @@ struct blk_request {
 /**
  * struct blk_queue - a virtqueue and its requests
  * @virtq: the queue
- * @requests: by their chain's head
+ * @requests: one for each descriptor that a chain can begin with
  */
 struct blk_queue {
 	struct virtq virtq;

@@ -59,7 +59,7 @@ static void finish(struct blk *blk, struct virtq *q, struct blk_request *r,
 	if (status == VIRTIO_BLK_S_IOERR)
 		blk->errors++;
 	*r->status = status;
-	virtq_push(q, r->chain.head, written + 1);
+	virtq_push(q, r->head, written + 1);
 }
 
 static void give_id(struct blk *blk, struct virtq *q, struct blk_request *r)
@@ -118,7 +118,7 @@ static void submit(struct blk *blk, unsigned int queue, struct blk_request *r,
 	else
 		io_uring_prep_writev(sqe, blk->fd, iov, count,
 				     sector << SECTOR_SHIFT);
-	io_uring_sqe_set_data64(sqe, blk_tag(BLK_DONE, queue, r->chain.head));
+	io_uring_sqe_set_data64(sqe, blk_tag(BLK_DONE, queue, r->head));
 	blk->in_flight++;
 }
 
@@ -152,26 +152,20 @@ static bool start(struct blk *blk, unsigned int queue, struct blk_request *r)
 void blk_take(struct blk *blk, unsigned int queue)
 {
 	struct blk_queue *bq = &blk->queues[queue];
-	struct virtq_chain chain;
 	struct blk_request *r;
-	int got = 0;
+	int head;
 
-	while (bq->virtq.running &&
-	       (got = virtq_pop(&bq->virtq, blk->vm, &chain)) > 0) {
-		r = &bq->requests[chain.head];
-		/* A driver that has broken the rules may reuse a head too early. */
-		if (r->busy) {
-			got = -1;
-			break;
-		}
-		r->chain = chain;
-		if (!start(blk, queue, r)) {
-			got = -1;
-			break;
-		}
+	while (bq->virtq.running) {
+		head = virtq_pop(&bq->virtq);
+		if (head == VIRTQ_EMPTY)
+			return;
+		r = head == VIRTQ_BROKEN ? NULL : &bq->requests[head];
+		/* A head may not be used again before it has been handed back. */
+		if (!r || r->busy ||
+		    !virtq_read_chain(&bq->virtq, blk->vm, head, &r->chain) ||
+		    !start(blk, queue, r))
+			break_device(blk);
 	}
-	if (got < 0)
-		break_device(blk);
 }
 
 void blk_complete(struct blk *blk, unsigned int queue, unsigned int head,

@@ -169,7 +169,7 @@ static void take_option(struct options *o, int opt)
 		fputs(help, stdout);
 		exit(fflush(stdout) ? 1 : 0);
 	case ':':
-		usage("%s needs an argument", long_options[optopt].name);
+		usage("--%s needs an argument", long_options[optopt].name);
 	}
 }
 
@@ -184,7 +184,7 @@ static void parse(struct options *o, int argc, char **argv)
 		take_option(o, opt);
 	}
 	if (optind < argc)
-		usage("what is '%s'?", argv[optind]);
+		usage("unexpected argument '%s'", argv[optind]);
 	if (!o->kernel)
 		usage("--kernel is missing");
 	if (!o->disk)

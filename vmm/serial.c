@@ -55,7 +55,8 @@ static void serial_send(struct serial *s, uint8_t byte)
 	s->thr_irq = false;
 	serial_update_irq(s);
 	if (!(s->mcr & UART_MCR_LOOP))
-		while (write(STDOUT_FILENO, &byte, 1) < 0 && errno == EINTR)
+		while (write(STDOUT_FILENO, &byte, 1) < 0 && errno == EINTR &&
+		       !atomic_load(&s->vm->stopped))
 			;
 	s->thr_irq = true;
 }
@@ -80,7 +81,7 @@ static uint8_t serial_modem_status(struct serial *s)
 
 static uint8_t serial_interrupt_id(struct serial *s)
 {
-	uint8_t iir = s->fcr & UART_FCR_ENABLE_FIFO ? 0xc0 : 0;
+	uint8_t iir = (s->fcr & UART_FCR_ENABLE_FIFO) ? 0xc0 : 0;
 
 	if (!s->level)
 		return iir | UART_IIR_NO_INT;

@@ -24,7 +24,9 @@ struct desc_table {
 static void *virtq_area(const struct virtq *q, const struct vm *vm,
 			unsigned int area, uint64_t len, uint64_t align)
 {
-	return q->area[area] % align ? NULL : vm_ram(vm, q->area[area], len);
+	if (q->area[area] % align)
+		return NULL;
+	return vm_ram(vm, q->area[area], len);
 }
 
 bool virtq_start(struct virtq *q, const struct vm *vm)
@@ -83,11 +85,11 @@ static bool enter_indirect(const struct vm *vm, struct desc_table *table,
 	return table->desc;
 }
 
-static bool read_chain(const struct virtq *q, const struct vm *vm,
-		       struct virtq_chain *chain)
+bool virtq_read_chain(const struct virtq *q, const struct vm *vm,
+		      unsigned int head, struct virtq_chain *chain)
 {
 	struct desc_table table = { .desc = q->desc, .size = q->size };
-	unsigned int index = chain->head;
+	unsigned int index = head;
 	struct vring_desc desc;
 
 	chain->out = 0;
@@ -112,23 +114,22 @@ static bool read_chain(const struct virtq *q, const struct vm *vm,
 	return false;
 }
 
-int virtq_pop(struct virtq *q, const struct vm *vm, struct virtq_chain *chain)
+int virtq_pop(struct virtq *q)
 {
 	uint16_t idx = __atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE);
 	uint16_t ready = idx - q->avail_idx;
+	uint16_t head;
 
 	if (!ready)
-		return 0;
-	if (ready > q->size)
-		return -1;
-	chain->head = READ_ONCE(q->avail->ring[q->avail_idx % q->size]);
-	if (chain->head >= q->size)
-		return -1;
+		return VIRTQ_EMPTY;
+	head = READ_ONCE(q->avail->ring[q->avail_idx % q->size]);
+	if (ready > q->size || head >= q->size)
+		return VIRTQ_BROKEN;
 	q->avail_idx++;
-	return read_chain(q, vm, chain) ? 1 : -1;
+	return head;
 }
 
-void virtq_push(struct virtq *q, uint16_t head, uint32_t len)
+void virtq_push(struct virtq *q, unsigned int head, uint32_t len)
 {
 	struct vring_used_elem *elem = &q->used->ring[q->used_idx % q->size];
 

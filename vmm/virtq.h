@@ -69,13 +69,11 @@ struct virtq {
 
 /**
  * struct virtq_chain - a request: a chain of buffers
- * @head: its name in the used ring
  * @out: number of buffers that the device reads; they come first
  * @in: number of buffers that the device writes
  * @iov: the buffers
  */
 struct virtq_chain {
-	uint16_t head;
 	unsigned int out;
 	unsigned int in;
 	struct iovec iov[QUEUE_SIZE];
@@ -84,15 +82,18 @@ struct virtq_chain {
 /** virtq_start() - false: the areas are not in RAM or not aligned */
 bool virtq_start(struct virtq *q, const struct vm *vm);
 
-/**
- * virtq_pop() - take the next request
- *
- * Gives 1, 0 if there is none, -1 if the driver has broken the rules.
- */
-int virtq_pop(struct virtq *q, const struct vm *vm, struct virtq_chain *chain);
+/* The driver has put nothing into the queue, or has broken the rules. */
+enum { VIRTQ_EMPTY = -1, VIRTQ_BROKEN = -2 };
 
-/** virtq_push() - hand a request back, @len bytes written to it */
-void virtq_push(struct virtq *q, uint16_t head, uint32_t len);
+/** virtq_pop() - take the next chain: its head, or one of the above */
+int virtq_pop(struct virtq *q);
+
+/** virtq_read_chain() - false: the driver has broken the rules */
+bool virtq_read_chain(const struct virtq *q, const struct vm *vm,
+		      unsigned int head, struct virtq_chain *chain);
+
+/** virtq_push() - hand a chain back, @len bytes written to it */
+void virtq_push(struct virtq *q, unsigned int head, uint32_t len);
 
 /** virtq_wants_call() - after virtq_push(): does the driver want an interrupt? */
 bool virtq_wants_call(const struct virtq *q);
