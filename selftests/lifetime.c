@@ -20,7 +20,7 @@
 
 #define ADDR	(GUEST_MMIO_BASE + 0x1800)
 #define GSI	24
-#define ROUNDS	100
+#define ROUNDS	50
 
 /* One of each: a doorbell, which rings @kick, and an irqfd, driven by @call. */
 struct whole {
@@ -114,51 +114,84 @@ TEST(vm_fd_duplicated)
 	close(whole.fd);
 }
 
-/* The order'th of the orders in which n things can be taken. */
-static void permutation(int order, int n, int *taken)
-{
-	bool used[n];
-	int i, j, k;
+enum thing { THE_VM, THE_VCPU, THE_ATTACHMENT, THE_KICK, THE_CALL, NR_THINGS };
 
-	memset(used, 0, sizeof(used));
-	for (i = 0; i < n; i++) {
-		k = order % (n - i);
-		order /= n - i;
-		for (j = 0; used[j] || k; j++)
-			k -= !used[j];
-		used[j] = true;
-		taken[i] = j;
+static void close_thing(struct whole *whole, enum thing thing)
+{
+	switch (thing) {
+	case THE_VM:
+		close(whole->guest.vm->fd);
+		break;
+	case THE_VCPU:
+		close_vcpu(&whole->guest);
+		break;
+	case THE_ATTACHMENT:
+		close(whole->fd);
+		break;
+	case THE_KICK:
+		close(whole->kick);
+		break;
+	case THE_CALL:
+		close(whole->call);
+		break;
+	case NR_THINGS:
+		break;
 	}
 }
 
-TEST(closing_in_every_order)
+/* Puts the order'th of all orders of @n things into @things. */
+static void permute(int order, enum thing *things, int n)
+{
+	enum thing taken;
+	int pick;
+
+	for (; n > 1; things++, n--) {
+		pick = order % n;
+		order /= n;
+		taken = things[pick];
+		memmove(things + 1, things, pick * sizeof(*things));
+		things[0] = taken;
+	}
+}
+
+FIXTURE(close_first)
+{
+};
+
+FIXTURE_VARIANT(close_first)
+{
+	enum thing first;
+};
+
+FIXTURE_VARIANT_ADD(close_first, vm) { .first = THE_VM };
+FIXTURE_VARIANT_ADD(close_first, vcpu) { .first = THE_VCPU };
+FIXTURE_VARIANT_ADD(close_first, attachment) { .first = THE_ATTACHMENT };
+FIXTURE_VARIANT_ADD(close_first, kick) { .first = THE_KICK };
+FIXTURE_VARIANT_ADD(close_first, call) { .first = THE_CALL };
+
+FIXTURE_SETUP(close_first)
+{
+}
+
+FIXTURE_TEARDOWN(close_first)
+{
+}
+
+TEST_F(close_first, then_the_rest_in_every_order)
 {
 	unsigned int vms = count_vms();
-	int order, i, taken[5];
+	enum thing things[NR_THINGS];
 	struct whole whole;
+	int order, i;
 
-	for (order = 0; order < 5 * 4 * 3 * 2; order++) {
-		permutation(order, 5, taken);
+	for (order = 0; order < 4 * 3 * 2; order++) {
+		for (i = 0; i < NR_THINGS; i++)
+			things[i] = (variant->first + i) % NR_THINGS;
+		permute(order, things + 1, NR_THINGS - 1);
+
 		whole_create(&whole);
-		for (i = 0; i < 5; i++) {
-			switch (taken[i]) {
-			case 0:
-				close(whole.guest.vm->fd);
-				break;
-			case 1:
-				close_vcpu(&whole.guest);
-				break;
-			case 2:
-				close(whole.fd);
-				break;
-			case 3:
-				close(whole.kick);
-				break;
-			case 4:
-				close(whole.call);
-				break;
-			}
-		}
+		for (i = 0; i < NR_THINGS; i++)
+			close_thing(&whole, things[i]);
 		ASSERT_EQ(vms, count_vms()) {
 			TH_LOG("order %d", order);
 		}
