@@ -10,7 +10,7 @@ KDIR ?= $(or $(running),$(wildcard $(shell testhost/fetch kernel 6.1)/lib/module
 
 kdir = $(eval kdir := $$(KDIR))$(or $(kdir),$(error no kernel headers to build for: name them by KDIR=))
 release = $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
-	$(kdir)/include/generated/utsrelease.h),$(error KDIR=$(kdir) is no configured kernel))
+	$(kdir)/include/generated/utsrelease.h 2>/dev/null),$(error KDIR=$(kdir) is no configured kernel))
 moddir = $(CURDIR)/build/module/$(release)
 INSTALL_MOD_PATH ?= $(DESTDIR)
 
