@@ -164,7 +164,6 @@ static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
 	if (ret)
 		goto free_hits;
 
-	INIT_LIST_HEAD(&db->link);
 	db->bus = bus_of_flags(args->flags);
 	db->addr = args->addr;
 	db->len = args->len;
