@@ -76,11 +76,10 @@ static bool item_next(struct kvmfd *p, u64 *cursor, struct kvmfd_entry *entry)
 		entry->id = item->id;
 		entry->kind = item->kind;
 		if (item->kind == KVMFD_ENTRY_IOEVENTFD)
-			kvmfd_doorbell_describe(container_of(item, struct kvmfd_doorbell,
-							     item), entry);
+			kvmfd_doorbell_describe(container_of(item, struct kvmfd_doorbell, item),
+						entry);
 		else
-			kvmfd_irqfd_describe(container_of(item, struct kvmfd_irqfd,
-							  item), entry);
+			kvmfd_irqfd_describe(container_of(item, struct kvmfd_irqfd, item), entry);
 		*cursor = id;
 	}
 	spin_unlock(&p->state_lock);
@@ -187,7 +186,7 @@ static void show_entry(struct seq_file *m, const struct kvmfd_entry *entry)
  */
 void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m)
 {
-	static const char * const states[] = {
+	static const char *const states[] = {
 		[KVMFD_STATE_DETACHED] = "detached",
 		[KVMFD_STATE_ATTACHED] = "attached",
 		[KVMFD_STATE_GONE] = "gone",

@@ -6,13 +6,13 @@
 #include "kvmfd.h"
 
 /* What an 8-bit destination says to reach everyone; with x2APIC it has 32. */
-#define XAPIC_BROADCAST		0xff
-#define X2APIC_BROADCAST	0xffffffff
+#define XAPIC_BROADCAST  0xff
+#define X2APIC_BROADCAST 0xffffffff
 
 /* Where an MSI's address has its destination: the low part, and with x2APIC more. */
-#define MSI_DEST(lo)		((lo) >> 12 & 0xff)
-#define MSI_DEST_X2APIC(hi)	((hi) & ~0xffU)
-#define MSI_DEST_LOGICAL	BIT(2)
+#define MSI_DEST(lo)        ((lo) >> 12 & 0xff)
+#define MSI_DEST_X2APIC(hi) ((hi) & ~0xffU)
+#define MSI_DEST_LOGICAL    BIT(2)
 
 /**
  * kvmfd_arch_irqfd_allowed() - can the VM have irqfds at all?

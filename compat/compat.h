@@ -35,7 +35,7 @@ static inline void kvmfd_eventfd_signal(struct eventfd_ctx *ctx)
  * KVM's irqfd then queues up behind ours, and gets nothing.)
  */
 static inline int kvmfd_add_wait_queue_priority_exclusive(wait_queue_head_t *wqh,
-							   wait_queue_entry_t *wait)
+							  wait_queue_entry_t *wait)
 {
 #ifdef KVMFD_HAVE_ADD_WAIT_QUEUE_PRIORITY_EXCLUSIVE
 	return add_wait_queue_priority_exclusive(wqh, wait);

@@ -92,26 +92,22 @@ FIXTURE_VARIANT(sized)
 	size_t size;
 };
 
-FIXTURE_VARIANT_ADD(sized, get_info)
-{
+FIXTURE_VARIANT_ADD(sized, get_info) {
 	.request = KVMFD_GET_INFO,
 	.size = sizeof(struct kvmfd_info),
 };
 
-FIXTURE_VARIANT_ADD(sized, attach_vm)
-{
+FIXTURE_VARIANT_ADD(sized, attach_vm) {
 	.request = KVMFD_ATTACH_VM,
 	.size = sizeof(struct kvmfd_attach),
 };
 
-FIXTURE_VARIANT_ADD(sized, find_vm)
-{
+FIXTURE_VARIANT_ADD(sized, find_vm) {
 	.request = KVMFD_FIND_VM,
 	.size = sizeof(struct kvmfd_find),
 };
 
-FIXTURE_VARIANT_ADD(sized, list)
-{
+FIXTURE_VARIANT_ADD(sized, list) {
 	.request = KVMFD_LIST,
 	.size = sizeof(struct kvmfd_list),
 };
@@ -277,13 +273,12 @@ TEST_F(abi, attach_ids_are_not_reused)
 }
 
 /* Each fd that is not a VM's, with what is to be said of it. */
-static void for_each_wrong_fd(struct __test_metadata *_metadata, int fd,
-			      unsigned long request)
+static void expect_refusals(struct __test_metadata *_metadata, int fd, unsigned long request)
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm = vm_create_with_one_vcpu(&vcpu, NULL);
 	struct kvmfd_attach arg;
-	int closed = dup(0), pipes[2];
+	int closed = dup(0), err, pipes[2];
 	struct {
 		int fd;
 		int err;
@@ -305,23 +300,24 @@ static void for_each_wrong_fd(struct __test_metadata *_metadata, int fd,
 	close(closed);
 	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
 		arg = (struct kvmfd_attach) { .size = sizeof(arg), .vm_fd = wrong[i].fd };
-		EXPECT_EQ(wrong[i].err, do_ioctl(fd, request, &arg)) {
+		err = do_ioctl(fd, request, &arg);
+		EXPECT_EQ(wrong[i].err, err);
+		if (err != wrong[i].err)
 			TH_LOG("fd number %d of the list", i);
-		}
 		EXPECT_EQ(KVMFD_STATE_DETACHED, kvmfd_info(fd).state);
 	}
 }
 
 TEST_F(abi, attach_wrong_fd)
 {
-	for_each_wrong_fd(_metadata, self->fd, KVMFD_ATTACH_VM);
+	expect_refusals(_metadata, self->fd, KVMFD_ATTACH_VM);
 }
 
 TEST_F(abi, find_wrong_fd)
 {
 	/* The two structs are the same as far as this goes. */
 	ASSERT_EQ(sizeof(struct kvmfd_attach), sizeof(struct kvmfd_find));
-	for_each_wrong_fd(_metadata, self->fd, KVMFD_FIND_VM);
+	expect_refusals(_metadata, self->fd, KVMFD_FIND_VM);
 }
 
 TEST_F(abi, attach_twice)
@@ -343,7 +339,7 @@ TEST_F(abi, attach_twice)
 	kvm_vm_free(other);
 }
 
-static int find(int fd, int vm_fd, uint64_t *id)
+static int find_vm(int fd, int vm_fd, uint64_t *id)
 {
 	struct kvmfd_find find = { .size = sizeof(find), .vm_fd = vm_fd };
 	int err = do_ioctl(fd, KVMFD_FIND_VM, &find);
@@ -358,16 +354,16 @@ TEST_F(abi, find)
 	int any = kvmfd_open(), dupped = dup(self->vm->fd);
 	uint64_t id;
 
-	EXPECT_EQ(ENOENT, find(any, self->vm->fd, &id));
+	EXPECT_EQ(ENOENT, find_vm(any, self->vm->fd, &id));
 	ASSERT_EQ(0, kvmfd_attach(self->fd, dupped));
-	ASSERT_EQ(0, find(any, self->vm->fd, &id));
+	ASSERT_EQ(0, find_vm(any, self->vm->fd, &id));
 	EXPECT_EQ(kvmfd_info(self->fd).attachment, id);
-	ASSERT_EQ(0, find(self->fd, dupped, &id));
+	ASSERT_EQ(0, find_vm(self->fd, dupped, &id));
 	EXPECT_EQ(kvmfd_info(self->fd).attachment, id);
-	EXPECT_EQ(ENOENT, find(any, other->fd, &id));
+	EXPECT_EQ(ENOENT, find_vm(any, other->fd, &id));
 
 	close(self->fd);
-	EXPECT_EQ(ENOENT, find(any, self->vm->fd, &id));
+	EXPECT_EQ(ENOENT, find_vm(any, self->vm->fd, &id));
 	self->fd = any;
 	close(dupped);
 	kvm_vm_free(other);
@@ -411,12 +407,14 @@ TEST_F(abi, other_process)
 		struct kvm_vm *vm = self->vm;
 		int fresh = kvmfd_open();
 
-		_exit(!(ioeventfd(self->fd, efd, GUEST_MMIO_BASE, 4, 0, 0) == EIO &&
-			irqfd(self->fd, efd, 0, 0) == EIO &&
-			ioeventfd(vm->fd, efd, GUEST_MMIO_BASE, 4, 0, 0) == EIO &&
-			kvmfd_attach(fresh, vm->fd) == EIO &&
-			kvmfd_info(self->fd).state == KVMFD_STATE_ATTACHED &&
-			kvmfd_entries(self->fd, &(struct kvmfd_entry) {}, 1) == 0));
+		bool good = ioeventfd(self->fd, efd, GUEST_MMIO_BASE, 4, 0, 0) == EIO &&
+			    irqfd(self->fd, efd, 0, 0) == EIO &&
+			    ioeventfd(vm->fd, efd, GUEST_MMIO_BASE, 4, 0, 0) == EIO &&
+			    kvmfd_attach(fresh, vm->fd) == EIO &&
+			    kvmfd_info(self->fd).state == KVMFD_STATE_ATTACHED &&
+			    kvmfd_entries(self->fd, &(struct kvmfd_entry) {}, 1) == 0;
+
+		_exit(good ? 0 : 1);
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
@@ -453,7 +451,8 @@ TEST_F(abi, list_refusals)
 		.entries = (uintptr_t)&entry,
 		.entry_size = sizeof(entry),
 		.count = 1,
-	}, list;
+	};
+	struct kvmfd_list list;
 
 	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
 	ASSERT_EQ(0, ioeventfd(self->fd, new_eventfd(), GUEST_MMIO_BASE, 4, 0, 0));
@@ -506,8 +505,8 @@ TEST_F(abi, list_walk)
 			EXPECT_EQ(UINT64_MAX, two[i].entry.mask);
 			EXPECT_EQ(4, two[i].entry.len);
 			EXPECT_EQ(0, two[i].newer);
-			EXPECT_EQ(two[i].entry.id, i == list.count - 1 ? list.cursor
-								       : two[i].entry.id);
+			if (i == list.count - 1)
+				EXPECT_EQ(list.cursor, two[i].entry.id);
 		}
 	} while (list.count == 2);
 	EXPECT_EQ(5, seen);

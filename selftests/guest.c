@@ -10,10 +10,14 @@
 
 #include "guest.h"
 
-#define DEBUGFS		"/sys/kernel/debug"
-#define GUEST_PAGE	4096
+#define DEBUGFS    "/sys/kernel/debug"
+#define GUEST_PAGE 4096
 
-enum order { ORDER_WRITE, ORDER_READ, ORDER_TAKE_INTERRUPTS };
+enum order {
+	ORDER_WRITE,
+	ORDER_READ,
+	ORDER_TAKE_INTERRUPTS,
+};
 
 /* In guest memory, at the same address for guest and host code. */
 static struct {
@@ -50,13 +54,19 @@ static void guest_pio_write(void)
 
 	switch (todo.len) {
 	case 1:
-		asm volatile("outb %0, %1" : : "a" ((uint8_t)todo.value), "Nd" (port));
+		asm volatile("outb %0, %1"
+			     :
+			     : "a"((uint8_t)todo.value), "Nd"(port));
 		break;
 	case 2:
-		asm volatile("outw %0, %1" : : "a" ((uint16_t)todo.value), "Nd" (port));
+		asm volatile("outw %0, %1"
+			     :
+			     : "a"((uint16_t)todo.value), "Nd"(port));
 		break;
 	case 4:
-		asm volatile("outl %0, %1" : : "a" ((uint32_t)todo.value), "Nd" (port));
+		asm volatile("outl %0, %1"
+			     :
+			     : "a"((uint32_t)todo.value), "Nd"(port));
 		break;
 	}
 }
@@ -68,7 +78,9 @@ static void guest_do_read(void)
 	if (todo.space == SPACE_MMIO)
 		(void)*(volatile uint32_t *)todo.addr;
 	else
-		asm volatile("inl %1, %0" : "=a" (value) : "Nd" ((uint16_t)todo.addr));
+		asm volatile("inl %1, %0"
+			     : "=a"(value)
+			     : "Nd"((uint16_t)todo.addr));
 }
 
 static void guest_code(void)
@@ -88,18 +100,21 @@ static void guest_code(void)
 			break;
 		case ORDER_TAKE_INTERRUPTS:
 			/* The instruction after sti is still shielded. */
-			asm volatile("sti; nop; nop; cli" : : : "memory");
+			asm volatile("sti; nop; nop; cli"
+				     :
+				     :
+				     : "memory");
 			break;
 		}
 		GUEST_SYNC(0);
 	}
 }
 
-#define HANDLER(n)						\
-	static void handler##n(struct ex_regs *regs)		\
-	{							\
-		interrupts[n]++;				\
-		x2apic_write_reg(APIC_EOI, 0);			\
+#define HANDLER(n)                                   \
+	static void handler##n(struct ex_regs *regs) \
+	{                                            \
+		interrupts[n]++;                     \
+		x2apic_write_reg(APIC_EOI, 0);       \
 	}
 
 HANDLER(0)
@@ -109,8 +124,11 @@ HANDLER(3)
 
 void guest_create(struct guest *guest)
 {
-	static void (*const handlers[GUEST_NR_VECTORS])(struct ex_regs *regs) = {
-		handler0, handler1, handler2, handler3,
+	static void (*const handlers[GUEST_NR_VECTORS])(struct ex_regs *) = {
+		handler0,
+		handler1,
+		handler2,
+		handler3,
 	};
 	int i;
 
@@ -147,10 +165,10 @@ static unsigned int guest_carry_out(struct guest *guest)
 				    run->mmio.phys_addr);
 			memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
 		} else {
-			TEST_ASSERT(run->exit_reason == KVM_EXIT_IO &&
-				    todo.space == SPACE_PIO &&
-				    run->io.port == todo.addr,
-				    "exit reason %u", run->exit_reason);
+			TEST_ASSERT(run->exit_reason == KVM_EXIT_IO, "exit reason %u",
+				    run->exit_reason);
+			TEST_ASSERT(todo.space == SPACE_PIO && run->io.port == todo.addr,
+				    "PIO exit at %#x", run->io.port);
 		}
 	}
 }
@@ -223,8 +241,7 @@ void guest_set_routing(struct guest *guest, const struct kvm_irq_routing_entry *
  * patch kernel code, and every new vCPU's is off.  Under a multi-threaded
  * emulator that can crash the kernel: one vCPU that stays prevents it.
  */
-__attribute__((constructor))
-static void keep_idle_vm(void)
+static void __attribute__((constructor)) keep_idle_vm(void)
 {
 	struct kvm_vcpu *vcpu;
 

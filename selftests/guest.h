@@ -11,14 +11,17 @@
 #include "processor.h"
 
 /* Guest physical addresses without memory, mapped for the guest one to one. */
-#define GUEST_MMIO_BASE	0xc0000000ULL
-#define GUEST_MMIO_SIZE	0x10000ULL
+#define GUEST_MMIO_BASE 0xc0000000ULL
+#define GUEST_MMIO_SIZE 0x10000ULL
 
 /* Vectors GUEST_VECTOR and on are counted by the guest's handlers. */
-#define GUEST_VECTOR	0x40
+#define GUEST_VECTOR     0x40
 #define GUEST_NR_VECTORS 4
 
-enum space { SPACE_MMIO, SPACE_PIO };
+enum space {
+	SPACE_MMIO,
+	SPACE_PIO,
+};
 
 struct guest {
 	struct kvm_vm *vm;

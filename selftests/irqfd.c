@@ -12,17 +12,17 @@
 #include "guest.h"
 #include "harness.h"
 
-#define DEASSIGN	KVM_IRQFD_FLAG_DEASSIGN
-#define RESAMPLE	KVM_IRQFD_FLAG_RESAMPLE
+#define DEASSIGN KVM_IRQFD_FLAG_DEASSIGN
+#define RESAMPLE KVM_IRQFD_FLAG_RESAMPLE
 
-#define GSI		24
-#define PIC_GSI		5
-#define VECTOR		GUEST_VECTOR
-#define OTHER_VECTOR	(GUEST_VECTOR + 1)
+#define GSI          24
+#define PIC_GSI      5
+#define VECTOR       GUEST_VECTOR
+#define OTHER_VECTOR (GUEST_VECTOR + 1)
 
 /* APIC IDs as an MSI's destination */
-#define THE_VCPU	0
-#define BROADCAST	0xff
+#define THE_VCPU  0
+#define BROADCAST 0xff
 
 FIXTURE(irqfd)
 {
@@ -66,10 +66,11 @@ FIXTURE_TEARDOWN(irqfd)
 }
 
 /* Asserts how many have arrived; what is still deferred must be flushed before. */
-#define EXPECT_INTERRUPTS(n, vector) do {				\
-	guest_take_interrupts(&self->guest);				\
-	EXPECT_EQ(n, guest_interrupts(&self->guest, vector));		\
-} while (0)
+#define EXPECT_INTERRUPTS(n, vector)                                  \
+	do {                                                          \
+		guest_take_interrupts(&self->guest);                  \
+		EXPECT_EQ(n, guest_interrupts(&self->guest, vector)); \
+	} while (0)
 
 /* What has gone to the workqueue has been set when the irqfd's deassign returns. */
 #define FLUSH_AND_DEASSIGN() \

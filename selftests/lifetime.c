@@ -18,9 +18,9 @@
 #include "guest.h"
 #include "harness.h"
 
-#define ADDR	(GUEST_MMIO_BASE + 0x1800)
-#define GSI	24
-#define ROUNDS	50
+#define ADDR   (GUEST_MMIO_BASE + 0x1800)
+#define GSI    24
+#define ROUNDS 50
 
 /* One of each: a doorbell, which rings @kick, and an irqfd, driven by @call. */
 struct whole {
@@ -40,8 +40,9 @@ static void whole_create(struct whole *whole)
 	whole->fd = kvmfd_open_attached(whole->guest.vm->fd);
 	whole->kick = new_eventfd();
 	whole->call = new_eventfd();
-	err = ioeventfd(whole->fd, whole->kick, ADDR, 0, 0, 0) ?:
-	      irqfd(whole->fd, whole->call, GSI, 0);
+	err = ioeventfd(whole->fd, whole->kick, ADDR, 0, 0, 0);
+	if (!err)
+		err = irqfd(whole->fd, whole->call, GSI, 0);
 	TEST_ASSERT(!err, "assign: %s", strerror(err));
 }
 
@@ -114,7 +115,14 @@ TEST(vm_fd_duplicated)
 	close(whole.fd);
 }
 
-enum thing { THE_VM, THE_VCPU, THE_ATTACHMENT, THE_KICK, THE_CALL, NR_THINGS };
+enum thing {
+	THE_VM,
+	THE_VCPU,
+	THE_ATTACHMENT,
+	THE_KICK,
+	THE_CALL,
+	NR_THINGS,
+};
 
 static void close_thing(struct whole *whole, enum thing thing)
 {
@@ -154,9 +162,7 @@ static void permute(int order, enum thing *things, int n)
 	}
 }
 
-FIXTURE(close_first)
-{
-};
+FIXTURE(close_first) {};
 
 FIXTURE_VARIANT(close_first)
 {
@@ -179,7 +185,7 @@ FIXTURE_TEARDOWN(close_first)
 
 TEST_F(close_first, then_the_rest_in_every_order)
 {
-	unsigned int vms = count_vms();
+	unsigned int vms = count_vms(), left;
 	enum thing things[NR_THINGS];
 	struct whole whole;
 	int order, i;
@@ -192,9 +198,10 @@ TEST_F(close_first, then_the_rest_in_every_order)
 		whole_create(&whole);
 		for (i = 0; i < NR_THINGS; i++)
 			close_thing(&whole, things[i]);
-		ASSERT_EQ(vms, count_vms()) {
+		left = count_vms();
+		if (left != vms)
 			TH_LOG("order %d", order);
-		}
+		ASSERT_EQ(vms, left);
 		close(whole.guest.vm->kvm_fd);
 	}
 }
@@ -216,9 +223,11 @@ static void attach_and_ring(int fd)
 	guest_create(&whole.guest);
 	whole.kick = new_eventfd();
 	whole.call = new_eventfd();
-	err = kvmfd_attach(fd, whole.guest.vm->fd) ?:
-	      ioeventfd(fd, whole.kick, ADDR, 0, 0, 0) ?:
-	      irqfd(fd, whole.call, GSI, 0);
+	err = kvmfd_attach(fd, whole.guest.vm->fd);
+	if (!err)
+		err = ioeventfd(fd, whole.kick, ADDR, 0, 0, 0);
+	if (!err)
+		err = irqfd(fd, whole.call, GSI, 0);
 	TEST_ASSERT(!err, "assign: %s", strerror(err));
 	ring_for_ever(&whole);
 }
@@ -325,11 +334,14 @@ static void *assign_until_gone(void *arg)
 
 	pthread_barrier_wait(&race->start);
 	while (!err) {
-		err = ioeventfd(race->whole.fd, efd, ADDR + 8, 4, 0, 0) ?:
-		      irqfd(race->whole.fd, efd, GSI, 0) ?:
-		      irqfd(race->whole.fd, efd, GSI, KVM_IRQFD_FLAG_DEASSIGN) ?:
-		      ioeventfd(race->whole.fd, efd, ADDR + 8, 4,
-				KVM_IOEVENTFD_FLAG_DEASSIGN, 0);
+		err = ioeventfd(race->whole.fd, efd, ADDR + 8, 4, 0, 0);
+		if (!err)
+			err = irqfd(race->whole.fd, efd, GSI, 0);
+		if (!err)
+			err = irqfd(race->whole.fd, efd, GSI, KVM_IRQFD_FLAG_DEASSIGN);
+		if (!err)
+			err = ioeventfd(race->whole.fd, efd, ADDR + 8, 4,
+					KVM_IOEVENTFD_FLAG_DEASSIGN, 0);
 	}
 	close(efd);
 	return (void *)(long)err;

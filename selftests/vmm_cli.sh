@@ -22,7 +22,8 @@ refused() {
 
 	timeout 20 $vmm "$@" >"$dir/out" 2>"$dir/err" </dev/null
 	status=$?
-	if [ $status = 1 ] && [ ! -s "$dir/out" ] && [ "$(grep -vc "^Try 'kvmfd-vmm --help'" "$dir/err")" = 1 ] &&
+	lines=$(grep -vc "^Try 'kvmfd-vmm --help'" "$dir/err")
+	if [ $status = 1 ] && [ ! -s "$dir/out" ] && [ "$lines" = 1 ] &&
 	   grep -q '^kvmfd-vmm: ' "$dir/err" && grep -qF -e "$text" "$dir/err"; then
 		echo "ok $n $name"
 	else

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The ACPI tables: CPUs, I/O APIC, power, and dsdt.asl for what is on PCI. */
+#include <assert.h>
 #include <string.h>
 
 #include "vmm.h"
@@ -43,9 +44,9 @@ struct gas {
 	uint64_t address;
 } __attribute__((packed));
 
-#define GAS_IO		1
-#define GAS_BYTE	1
-#define GAS_WORD	2
+#define GAS_IO   1
+#define GAS_BYTE 1
+#define GAS_WORD 2
 
 struct fadt {
 	struct header header;
@@ -54,7 +55,7 @@ struct fadt {
 	uint8_t reserved1;
 	uint8_t pm_profile;
 	uint16_t sci_int;
-	uint32_t smi_cmd;	/* 0: the machine is always in ACPI mode */
+	uint32_t smi_cmd; /* 0: the machine is always in ACPI mode */
 	uint8_t acpi_enable[4];
 	uint32_t pm1a_evt;
 	uint32_t pm1b_evt;
@@ -87,18 +88,18 @@ struct fadt {
 	uint64_t hypervisor_id;
 } __attribute__((packed));
 
-_Static_assert(offsetof(struct fadt, x_dsdt) == 140 && sizeof(struct fadt) == 276,
-	       "the FADT's layout");
+static_assert(offsetof(struct fadt, x_dsdt) == 140 && sizeof(struct fadt) == 276,
+	      "the FADT's layout");
 
 /* fadt.boot_arch: no VGA, no real-time clock; (bit 1 unset: no keyboard) */
-#define BOOT_ARCH	(1 << 2 | 1 << 5)
+#define BOOT_ARCH            (1 << 2 | 1 << 5)
 /* fadt.flags */
-#define FADT_WBINVD		(1 << 0)
-#define FADT_PROC_C1		(1 << 2)
-#define FADT_NO_POWER_BUTTON	(1 << 4)
-#define FADT_NO_SLEEP_BUTTON	(1 << 5)
-#define FADT_NO_FIXED_RTC	(1 << 6)
-#define FADT_RESET_REG		(1 << 10)
+#define FADT_WBINVD          (1 << 0)
+#define FADT_PROC_C1         (1 << 2)
+#define FADT_NO_POWER_BUTTON (1 << 4)
+#define FADT_NO_SLEEP_BUTTON (1 << 5)
+#define FADT_NO_FIXED_RTC    (1 << 6)
+#define FADT_RESET_REG       (1 << 10)
 
 struct madt {
 	struct header header;
@@ -106,7 +107,7 @@ struct madt {
 	uint32_t flags;
 } __attribute__((packed));
 
-#define MADT_PCAT	1	/* there are PICs, too */
+#define MADT_PCAT 1 /* there are PICs, too */
 
 struct madt_lapic {
 	uint8_t type, length;
@@ -131,7 +132,7 @@ struct madt_override {
 	uint16_t flags;
 } __attribute__((packed));
 
-#define OVERRIDE_LEVEL_HIGH	0xd
+#define OVERRIDE_LEVEL_HIGH 0xd
 
 /* Tables are laid out one after the other from ACPI_TABLES. */
 static uint32_t next_table;
@@ -177,16 +178,16 @@ static uint32_t build_fadt(struct vm *vm, uint32_t dsdt)
 	f->sci_int = SCI_IRQ;
 	f->pm1a_evt = PM1_EVT_PORT;
 	f->pm1_evt_len = 4;
-	f->x_pm1a_evt = (struct gas){ GAS_IO, 32, 0, GAS_WORD, PM1_EVT_PORT };
+	f->x_pm1a_evt = (struct gas) { GAS_IO, 32, 0, GAS_WORD, PM1_EVT_PORT };
 	f->pm1a_cnt = PM1_CNT_PORT;
 	f->pm1_cnt_len = 2;
-	f->x_pm1a_cnt = (struct gas){ GAS_IO, 16, 0, GAS_WORD, PM1_CNT_PORT };
-	f->c2_latency = 0xffff;		/* beyond the limit: no C2, no C3 */
+	f->x_pm1a_cnt = (struct gas) { GAS_IO, 16, 0, GAS_WORD, PM1_CNT_PORT };
+	f->c2_latency = 0xffff; /* beyond the limit: no C2, no C3 */
 	f->c3_latency = 0xffff;
 	f->boot_arch = BOOT_ARCH;
 	f->flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_POWER_BUTTON |
 		   FADT_NO_SLEEP_BUTTON | FADT_NO_FIXED_RTC | FADT_RESET_REG;
-	f->reset_reg = (struct gas){ GAS_IO, 8, 0, GAS_BYTE, RESET_PORT };
+	f->reset_reg = (struct gas) { GAS_IO, 8, 0, GAS_BYTE, RESET_PORT };
 	f->reset_value = RESET_VALUE;
 	finish(&f->header, "FACP", 6, sizeof(*f));
 	return gpa;
@@ -209,12 +210,12 @@ static uint32_t build_madt(struct vm *vm)
 	m->flags = MADT_PCAT;
 	lapic = (struct madt_lapic *)(m + 1);
 	for (i = 0; i < vm->cpus; i++)
-		*lapic++ = (struct madt_lapic){ 0, sizeof(*lapic), i, i, 1 };
+		*lapic++ = (struct madt_lapic) { 0, sizeof(*lapic), i, i, 1 };
 	ioapic = (struct madt_ioapic *)lapic;
-	*ioapic = (struct madt_ioapic){ 1, sizeof(*ioapic), 0, 0, IOAPIC_ADDR, 0 };
+	*ioapic = (struct madt_ioapic) { 1, sizeof(*ioapic), 0, 0, IOAPIC_ADDR, 0 };
 	override = (struct madt_override *)(ioapic + 1);
-	*override = (struct madt_override){ 2, sizeof(*override), 0, SCI_IRQ,
-					    SCI_IRQ, OVERRIDE_LEVEL_HIGH };
+	*override = (struct madt_override) { 2, sizeof(*override), 0, SCI_IRQ,
+					     SCI_IRQ, OVERRIDE_LEVEL_HIGH };
 	finish(&m->header, "APIC", 4, size);
 	return gpa;
 }

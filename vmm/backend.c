@@ -101,7 +101,7 @@ static int kvmfd_open(struct vm *vm)
 static int kvmfd_find(struct notify *n, struct kvmfd_entry *entry)
 {
 	struct kvmfd_entry entries[32], *e;
-	const uint32_t room = sizeof(entries) / sizeof(entries[0]);
+	const uint32_t room = ARRAY_SIZE(entries);
 	struct kvmfd_list list = {
 		.size = sizeof(list),
 		.entries = (uintptr_t)entries,

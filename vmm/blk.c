@@ -17,8 +17,8 @@
 
 #include "blk.h"
 
-#define SECTOR		512
-#define IDLE_SECONDS	30
+#define SECTOR       512
+#define IDLE_SECONDS 30
 
 /* What a completion is about goes through io_uring in its 64-bit user data. */
 uint64_t blk_tag(enum blk_event event, unsigned int queue, unsigned int head)

@@ -103,7 +103,12 @@ void blk_complete(struct blk *blk, unsigned int queue, unsigned int head,
 void blk_call(struct blk *blk);
 
 /** blk_sqe() - an entry for io_uring whose completion comes back with the ids */
-enum blk_event { BLK_KICK, BLK_DONE, BLK_STOP };
+enum blk_event {
+	BLK_KICK,
+	BLK_DONE,
+	BLK_STOP,
+};
+
 struct io_uring_sqe *blk_sqe(struct blk *blk);
 uint64_t blk_tag(enum blk_event event, unsigned int queue, unsigned int head);
 

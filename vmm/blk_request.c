@@ -6,8 +6,8 @@
 
 #include "blk.h"
 
-#define SECTOR_SHIFT	9
-#define MAX_DATA	(1U << 30)	/* io_uring tells lengths as int32_t */
+#define SECTOR_SHIFT 9
+#define MAX_DATA     (1U << 30) /* io_uring tells lengths as int32_t */
 
 static const char disk_id[VIRTIO_BLK_ID_BYTES] = "kvmfd-vmm";
 
@@ -182,7 +182,7 @@ void blk_complete(struct blk *blk, unsigned int queue, unsigned int head,
 		q->stats.bytes_written += r->len;
 	if (!--blk->in_flight)
 		pthread_cond_broadcast(&blk->idle);
-	if (!q->running) {	/* reset meanwhile: the driver has forgotten it */
+	if (!q->running) { /* reset meanwhile: the driver has forgotten it */
 		r->busy = false;
 		return;
 	}

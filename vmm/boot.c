@@ -9,16 +9,16 @@
 
 #include "vmm.h"
 
-#define SETUP_HEADER	0x1f1
-#define BOOT_FLAG	0xAA55
-#define HDRS_MAGIC	0x53726448	/* "HdrS" */
-#define PROTOCOL_64BIT	0x020c		/* the first with xloadflags */
-#define ENTRY_64	0x200
-#define LOW_RAM_END	0x9fc00
-#define ONE_MIB		0x100000
+#define SETUP_HEADER   0x1f1
+#define BOOT_FLAG      0xAA55
+#define HDRS_MAGIC     0x53726448 /* "HdrS" */
+#define PROTOCOL_64BIT 0x020c     /* the first with xloadflags */
+#define ENTRY_64       0x200
+#define LOW_RAM_END    0x9fc00
+#define ONE_MIB        0x100000
 
-#define E820_RAM	1
-#define E820_RESERVED	2
+#define E820_RAM      1
+#define E820_RESERVED 2
 
 static int open_file(const char *path, uint64_t *size)
 {
@@ -146,7 +146,7 @@ void boot_load(struct vm *vm, const char *kernel, const char *initrd,
 		    hdr.cmdline_size);
 	memcpy(vm_ram(vm, BOOT_CMDLINE, cmdline_size), cmdline, cmdline_size);
 
-	hdr.type_of_loader = 0xff;	/* no assigned id */
+	hdr.type_of_loader = 0xff; /* no assigned id */
 	hdr.cmd_line_ptr = BOOT_CMDLINE;
 	if (initrd)
 		load_initrd(vm, initrd, &hdr, kernel_end);

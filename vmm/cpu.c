@@ -7,11 +7,11 @@
 
 #include "vmm.h"
 
-#define MAX_CPUID	256	/* KVM's own limit */
+#define MAX_CPUID 256 /* KVM's own limit */
 
-#define CPUID1_EDX_HTT		(1U << 28)
-#define CPUID1_ECX_TSC_DEADLINE	(1U << 24)
-#define CPUID1_ECX_HYPERVISOR	(1U << 31)
+#define CPUID1_EDX_HTT          (1U << 28)
+#define CPUID1_ECX_TSC_DEADLINE (1U << 24)
+#define CPUID1_ECX_HYPERVISOR   (1U << 31)
 
 /* Bits of an APIC id that tell the vCPUs apart */
 static unsigned int apic_id_bits(unsigned int cpus)
@@ -90,8 +90,7 @@ void cpu_setup(struct vcpu *vcpu)
 	bool has_topology = false;
 
 	/* Two entries more than KVM may give, for cpuid_add_topology() */
-	cpuid = calloc(1, sizeof(*cpuid) +
-		       (MAX_CPUID + 2) * sizeof(cpuid->entries[0]));
+	cpuid = calloc(1, sizeof(*cpuid) + (MAX_CPUID + 2) * sizeof(cpuid->entries[0]));
 	if (!cpuid)
 		die("out of memory");
 	cpuid->nent = MAX_CPUID;
@@ -120,8 +119,8 @@ static void cpu_build_tables(struct vm *vm)
 	uint64_t *pdpt, *pd;
 	unsigned int i;
 
-	gdt[2] = 0x00af9b000000ffff;	/* selector 0x10: code */
-	gdt[3] = 0x00cf93000000ffff;	/* selector 0x18: data */
+	gdt[2] = 0x00af9b000000ffff; /* selector 0x10: code */
+	gdt[3] = 0x00cf93000000ffff; /* selector 0x18: data */
 
 	pdpt = pml4 + 512;
 	pd = pdpt + 512;
@@ -135,12 +134,22 @@ static void cpu_build_tables(struct vm *vm)
 void cpu_setup_boot(struct vcpu *vcpu)
 {
 	const struct kvm_segment code = {
-		.limit = 0xffffffff, .selector = 0x10, .type = 11,
-		.present = 1, .s = 1, .l = 1, .g = 1,
+		.limit = 0xffffffff,
+		.selector = 0x10,
+		.type = 11,
+		.present = 1,
+		.s = 1,
+		.l = 1,
+		.g = 1,
 	};
 	const struct kvm_segment data = {
-		.limit = 0xffffffff, .selector = 0x18, .type = 3,
-		.present = 1, .s = 1, .db = 1, .g = 1,
+		.limit = 0xffffffff,
+		.selector = 0x18,
+		.type = 3,
+		.present = 1,
+		.s = 1,
+		.db = 1,
+		.g = 1,
 	};
 	struct kvm_regs regs = {
 		.rip = vcpu->vm->entry,
@@ -153,13 +162,17 @@ void cpu_setup_boot(struct vcpu *vcpu)
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
 		die("KVM_GET_SREGS: %s", strerror(errno));
 	sregs.cs = code;
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.ds = data;
+	sregs.es = data;
+	sregs.fs = data;
+	sregs.gs = data;
+	sregs.ss = data;
 	sregs.gdt.base = BOOT_GDT;
 	sregs.gdt.limit = 4 * 8 - 1;
-	sregs.cr0 |= 0x80000001;	/* PG, PE */
+	sregs.cr0 |= 0x80000001; /* PG, PE */
 	sregs.cr3 = BOOT_PML4;
-	sregs.cr4 |= 0x20;		/* PAE */
-	sregs.efer |= 0x500;		/* LMA, LME */
+	sregs.cr4 |= 0x20;   /* PAE */
+	sregs.efer |= 0x500; /* LMA, LME */
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs))
 		die("KVM_SET_SREGS: %s", strerror(errno));
 	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs))

@@ -78,8 +78,7 @@ void die(const char *fmt, ...)
 	exit(1);
 }
 
-__attribute__((noreturn, format(printf, 1, 2)))
-static void usage(const char *fmt, ...)
+static void __attribute__((noreturn, format(printf, 1, 2))) usage(const char *fmt, ...)
 {
 	char line[256];
 	va_list ap;
@@ -87,13 +86,12 @@ static void usage(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "kvmfd-vmm: %s\n"
-		"Try 'kvmfd-vmm --help' for the options.\n", line);
+	fprintf(stderr, "kvmfd-vmm: %s\nTry 'kvmfd-vmm --help' for the options.\n", line);
 	exit(1);
 }
 
-static unsigned int number(const char *option, const char *arg,
-			   unsigned int min, unsigned int max)
+static unsigned int parse_number(const char *option, const char *arg,
+				 unsigned int min, unsigned int max)
 {
 	unsigned long val;
 	char *end;
@@ -107,8 +105,17 @@ static unsigned int number(const char *option, const char *arg,
 }
 
 enum {
-	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_MEMORY, OPT_CPUS,
-	OPT_QUEUES, OPT_EVENTFD, OPT_NOTIFY, OPT_STATS, OPT_HELP,
+	OPT_KERNEL,
+	OPT_INITRD,
+	OPT_APPEND,
+	OPT_DISK,
+	OPT_MEMORY,
+	OPT_CPUS,
+	OPT_QUEUES,
+	OPT_EVENTFD,
+	OPT_NOTIFY,
+	OPT_STATS,
+	OPT_HELP,
 };
 
 static const struct option long_options[] = {
@@ -142,13 +149,13 @@ static void take_option(struct options *o, int opt)
 		o->disk = optarg;
 		break;
 	case OPT_MEMORY:
-		o->memory = number("memory", optarg, 16, 1 << 20);
+		o->memory = parse_number("memory", optarg, 16, 1 << 20);
 		break;
 	case OPT_CPUS:
-		o->cpus = number("cpus", optarg, 1, MAX_CPUS);
+		o->cpus = parse_number("cpus", optarg, 1, MAX_CPUS);
 		break;
 	case OPT_QUEUES:
-		o->queues = number("queues", optarg, 1, MAX_QUEUES);
+		o->queues = parse_number("queues", optarg, 1, MAX_QUEUES);
 		break;
 	case OPT_EVENTFD:
 		o->ops = notify_find_ops(optarg);
@@ -207,7 +214,7 @@ static int open_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);	/* a console that nobody reads */
+	signal(SIGPIPE, SIG_IGN); /* a console that nobody reads */
 	fd = signalfd(-1, &set, SFD_CLOEXEC);
 	if (fd < 0)
 		die("signalfd: %s", strerror(errno));

@@ -7,8 +7,8 @@ static bool vector_on(const struct msix *m, const struct msix_vector *v)
 {
 	uint16_t control = pci_get16(m->pci, m->cap + PCI_MSIX_FLAGS);
 
-	return (control & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL)) ==
-	       PCI_MSIX_FLAGS_ENABLE && !v->masked;
+	return control & PCI_MSIX_FLAGS_ENABLE && !(control & PCI_MSIX_FLAGS_MASKALL) &&
+	       !v->masked;
 }
 
 static void vector_update(struct msix *m, struct msix_vector *v)

@@ -6,7 +6,7 @@
 #include "notify.h"
 #include "pci.h"
 
-#define MSIX_MAX_VECTORS	9	/* MAX_QUEUES and one for the configuration */
+#define MSIX_MAX_VECTORS 9 /* MAX_QUEUES and one for the configuration */
 
 /**
  * struct msix_vector - an entry of the table
@@ -43,6 +43,10 @@ struct msix {
 
 /**
  * msix_init() - append the capability
+ * @m: the MSI-X, all 0
+ * @notify: delivers the calls
+ * @pci: the device
+ * @count: number of vectors
  * @bar: which BAR has the table and the pending bits
  * @table: and
  * @pba: their offsets in it

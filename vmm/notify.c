@@ -11,16 +11,16 @@
 
 /* Drivers of virtio 1 ring a doorbell with 2 bytes, the queue's number. */
 static const struct doorbell_form forms[] = {
-	{ .name = "address",	.multiplier = 4, .len = 2 },
-	{ .name = "datamatch",	.multiplier = 0, .len = 2, .datamatch = true },
-	{ .name = "any",	.multiplier = 4, .len = 0 },
+	{ .name = "address", .multiplier = 4, .len = 2 },
+	{ .name = "datamatch", .multiplier = 0, .len = 2, .datamatch = true },
+	{ .name = "any", .multiplier = 4, .len = 0 },
 };
 
 static const struct notify_ops *const backends[] = {
-	&notify_kvmfd, &notify_kvm, &notify_off,
+	&notify_kvmfd,
+	&notify_kvm,
+	&notify_off,
 };
-
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 const struct doorbell_form *notify_find_form(const char *name)
 {
@@ -45,7 +45,7 @@ const struct notify_ops *notify_find_ops(const char *name)
 static void add_irqchip_route(struct kvm_irq_routing *table, uint32_t gsi,
 			      uint32_t chip, uint32_t pin)
 {
-	table->entries[table->nr++] = (struct kvm_irq_routing_entry){
+	table->entries[table->nr++] = (struct kvm_irq_routing_entry) {
 		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_IRQCHIP,
 		.u.irqchip = { .irqchip = chip, .pin = pin },
@@ -59,21 +59,22 @@ static void add_irqchip_route(struct kvm_irq_routing *table, uint32_t gsi,
  */
 static void init_routes(struct notify *n, unsigned int calls)
 {
+	size_t routes = IOAPIC_PINS + PIC_PINS + calls;
 	struct kvm_irq_routing *table;
 	uint32_t i;
 
-	table = calloc(1, sizeof(*table) + (IOAPIC_PINS + PIC_PINS + calls) *
-		       sizeof(table->entries[0]));
+	table = calloc(1, sizeof(*table) + routes * sizeof(table->entries[0]));
 	if (!table)
 		die("out of memory");
 	for (i = 0; i < IOAPIC_PINS; i++)
 		add_irqchip_route(table, i, KVM_IRQCHIP_IOAPIC, i);
 	for (i = 0; i < PIC_PINS; i++)
-		add_irqchip_route(table, i, i < 8 ? KVM_IRQCHIP_PIC_MASTER :
-				  KVM_IRQCHIP_PIC_SLAVE, i % 8);
+		add_irqchip_route(table, i,
+				  i < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+				  i % 8);
 	n->fixed_routes = table->nr;
 	for (i = 0; i < calls; i++)
-		table->entries[table->nr++] = (struct kvm_irq_routing_entry){
+		table->entries[table->nr++] = (struct kvm_irq_routing_entry) {
 			.gsi = FIRST_MSI_GSI + i,
 			.type = KVM_IRQ_ROUTING_MSI,
 		};

@@ -8,7 +8,7 @@
 
 #include "vmm.h"
 
-#define FIRST_MSI_GSI	IOAPIC_PINS	/* below: the PICs and the I/O APIC */
+#define FIRST_MSI_GSI IOAPIC_PINS /* below: the PICs and the I/O APIC */
 
 /**
  * struct doorbell - a guest write that signals an eventfd

@@ -4,16 +4,16 @@
 
 #include "pci.h"
 
-#define CONFIG_PORT	0xcf8
-#define CONFIG_DATA	4	/* offset of 0xcfc */
-#define CONFIG_ENABLE	(1U << 31)
+#define CONFIG_PORT   0xcf8
+#define CONFIG_DATA   4 /* offset of 0xcfc */
+#define CONFIG_ENABLE (1U << 31)
 
-#define FIRST_CAP	0x40
+#define FIRST_CAP 0x40
 
 /* Linux takes a bus for real when it finds a host bridge or a display on it. */
-#define VENDOR_REDHAT		0x1b36
-#define DEVICE_HOST_BRIDGE	0x0008
-#define CLASS_HOST_BRIDGE	0x060000
+#define VENDOR_REDHAT      0x1b36
+#define DEVICE_HOST_BRIDGE 0x0008
+#define CLASS_HOST_BRIDGE  0x060000
 
 /**
  * struct pci_bus - the bus and its ports
@@ -55,7 +55,7 @@ static struct pci_dev *pci_selected(const struct pci_bus *bus)
 	unsigned int slot = bus->address >> 11 & 0x1f;
 
 	if (!(bus->address & CONFIG_ENABLE) ||
-	    bus->address & 0x00ff0700 ||	/* another bus or function */
+	    bus->address & 0x00ff0700 || /* another bus or function */
 	    slot >= PCI_SLOTS)
 		return NULL;
 	return bus->slots[slot];
@@ -71,8 +71,7 @@ static uint64_t pci_read(void *opaque, uint64_t off, unsigned int len)
 		return !off && len == 4 ? bus->address : UINT64_MAX;
 	dev = pci_selected(bus);
 	if (dev)
-		memcpy(&val, &dev->config[(bus->address & 0xfc) + off -
-					  CONFIG_DATA], len);
+		memcpy(&val, &dev->config[(bus->address & 0xfc) + off - CONFIG_DATA], len);
 	return val;
 }
 
@@ -110,8 +109,8 @@ void pci_add(unsigned int slot, struct pci_dev *dev, const struct pci_id *id)
 	pci_put16(dev->config, PCI_SUBSYSTEM_ID, id->subsystem);
 	pci_put32(dev->config, PCI_CLASS_REVISION,
 		  id->class << 8 | id->revision);
-	pci_put16(dev->writable, PCI_COMMAND, PCI_COMMAND_MEMORY |
-		  PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+	pci_put16(dev->writable, PCI_COMMAND,
+		  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
 	pci_bus.slots[slot] = dev;
 }
 
@@ -142,7 +141,7 @@ void pci_init(struct vm *vm)
 	};
 	static struct pci_dev host_bridge;
 
-	pci_bus.region = (struct bus_region){
+	pci_bus.region = (struct bus_region) {
 		.base = CONFIG_PORT,
 		.len = 8,
 		.read = pci_read,

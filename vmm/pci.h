@@ -7,8 +7,8 @@
 
 #include "vmm.h"
 
-#define PCI_CONFIG_SIZE	256
-#define PCI_SLOTS	2	/* 0: host bridge, 1: block device */
+#define PCI_CONFIG_SIZE 256
+#define PCI_SLOTS       2 /* 0: host bridge, 1: block device */
 
 /**
  * struct pci_dev - a function's configuration space
@@ -48,10 +48,12 @@ void pci_add(unsigned int slot, struct pci_dev *dev, const struct pci_id *id);
 
 /**
  * pci_add_cap() - append a capability
+ * @dev: the device
+ * @id: PCI_CAP_ID_*
  * @cap: its registers; the first two are filled in here
  * @len: how many there are
  *
- * Gives its offset.
+ * Return: its offset.
  */
 unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *cap,
 			 uint8_t len);

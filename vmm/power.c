@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Power off by ACPI's PM1 registers, reboot by the keyboard controller. */
+#include <assert.h>
+
 #include "vmm.h"
 
-#define PM1_CNT_SCI_EN		(1U << 0)
-#define PM1_CNT_SLP_TYP(val)	((val) >> 10 & 7)
-#define PM1_CNT_SLP_EN		(1U << 13)
+#define PM1_CNT_SCI_EN       (1U << 0)
+#define PM1_CNT_SLP_TYP(val) ((val) >> 10 & 7)
+#define PM1_CNT_SLP_EN       (1U << 13)
 
 /**
  * struct pm1 - the PM1 event and control registers
@@ -18,7 +20,11 @@ struct pm1 {
 	struct bus_region region;
 };
 
-enum { PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4 };
+enum {
+	PM1_STATUS = 0,
+	PM1_ENABLE = 2,
+	PM1_CONTROL = 4,
+};
 
 static uint64_t pm1_read(void *dev, uint64_t off, unsigned int len)
 {
@@ -83,8 +89,8 @@ void power_init(struct vm *vm)
 		.write = i8042_write,
 	};
 
-	_Static_assert(PM1_CNT_PORT == PM1_EVT_PORT + PM1_CONTROL,
-		       "the PM1 registers are one region");
+	static_assert(PM1_EVT_PORT + PM1_CONTROL == PM1_CNT_PORT,
+		      "the PM1 registers are one region");
 	pm1.vm = vm;
 	bus_add(&vm->pio, &pm1.region);
 	i8042.dev = vm;

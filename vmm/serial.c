@@ -8,8 +8,8 @@
 
 #include "vmm.h"
 
-#define SERIAL_PORT	0x3f8
-#define SERIAL_IRQ	4
+#define SERIAL_PORT 0x3f8
+#define SERIAL_IRQ  4
 
 /**
  * struct serial - the UART
@@ -113,7 +113,7 @@ static uint64_t serial_read(void *dev, uint64_t off, unsigned int len)
 	case UART_SCR:
 		return s->scr;
 	default:
-		return 0;	/* nothing is ever received */
+		return 0; /* nothing is ever received */
 	}
 }
 

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The report at the end, as JSON: what each doorbell and call have done. */
-#include <inttypes.h>
 #include <linux/virtio_pci.h>
 
 #include "stats.h"
 
-static void put(FILE *file, const char *name, uint64_t val)
+static void put(FILE *file, const char *name, unsigned long long val)
 {
-	fprintf(file, ", \"%s\": %" PRIu64, name, val);
+	fprintf(file, ", \"%s\": %llu", name, val);
 }
 
-static void put_if(FILE *file, const char *name, bool known, uint64_t val)
+static void put_if(FILE *file, const char *name, bool known, unsigned long long val)
 {
 	if (known)
 		put(file, name, val);
@@ -51,8 +50,8 @@ bool stats_write(FILE *file, const struct virtio_pci *v)
 
 	fprintf(file, "{\n  \"eventfd\": \"%s\",\n  \"notify\": \"%s\",\n",
 		v->notify->ops->name, v->notify->form->name);
-	fprintf(file, "  \"notify_exits\": %" PRIu64 ",\n", v->notify_exits);
-	fprintf(file, "  \"io_errors\": %" PRIu64 ",\n", v->blk.errors);
+	fprintf(file, "  \"notify_exits\": %llu,\n", (unsigned long long)v->notify_exits);
+	fprintf(file, "  \"io_errors\": %llu,\n", (unsigned long long)v->blk.errors);
 	fputs("  \"queues\": [\n", file);
 	for (i = 0; i < v->blk.count; i++) {
 		put_queue(file, v, &v->blk.queues[i].virtq, i);

@@ -6,16 +6,16 @@
 
 #include "virtio_pci.h"
 
-#define FEATURES (1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_BLK_F_MQ | \
+#define FEATURES (1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_BLK_F_MQ |      \
 		  1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_BLK_F_SEG_MAX | \
-		  1ULL << VIRTIO_BLK_F_BLK_SIZE | \
+		  1ULL << VIRTIO_BLK_F_BLK_SIZE |                             \
 		  1ULL << VIRTIO_RING_F_INDIRECT_DESC)
 
 /* A register is written with its own width, or it is not written. */
-#define REG(off, len)	((off) << 4 | (len))
-#define REG8(name)	REG(VIRTIO_PCI_COMMON_##name, 1)
-#define REG16(name)	REG(VIRTIO_PCI_COMMON_##name, 2)
-#define REG32(name)	REG(VIRTIO_PCI_COMMON_##name, 4)
+#define REG(off, len) ((off) << 4 | (len))
+#define REG8(name)    REG(VIRTIO_PCI_COMMON_##name, 1)
+#define REG16(name)   REG(VIRTIO_PCI_COMMON_##name, 2)
+#define REG32(name)   REG(VIRTIO_PCI_COMMON_##name, 4)
 
 /* The selected queue, NULL if there is no such queue */
 static struct virtq *selected(struct virtio_pci *v)
@@ -62,20 +62,18 @@ uint64_t virtio_common_read(struct virtio_pci *v, uint64_t off,
 	case REG32(DFSELECT):
 		return v->device_select;
 	case REG32(DF):
-		return v->device_select < 2 ?
-			FEATURES >> 32 * v->device_select : 0;
+		return v->device_select < 2 ? FEATURES >> 32 * v->device_select : 0;
 	case REG32(GFSELECT):
 		return v->driver_select;
 	case REG32(GF):
-		return v->driver_select < 2 ?
-			v->features >> 32 * v->driver_select : 0;
+		return v->driver_select < 2 ? v->features >> 32 * v->driver_select : 0;
 	case REG16(MSIX):
 		return v->config_vector;
 	case REG16(NUMQ):
 		return v->blk.count;
 	case REG8(STATUS):
-		return v->status | (blk_needs_reset(&v->blk) ?
-				    VIRTIO_CONFIG_S_NEEDS_RESET : 0);
+		return v->status |
+		       (blk_needs_reset(&v->blk) ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
 	case REG16(Q_SELECT):
 		return v->queue_select;
 	default:

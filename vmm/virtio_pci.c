@@ -7,10 +7,10 @@
 
 #include "virtio_pci.h"
 
-#define SLOT		1
-#define VENDOR_VIRTIO	0x1af4
-#define DEVICE_MODERN	0x1040		/* plus VIRTIO_ID_* */
-#define CLASS_STORAGE	0x018000
+#define SLOT          1
+#define VENDOR_VIRTIO 0x1af4
+#define DEVICE_MODERN 0x1040 /* plus VIRTIO_ID_* */
+#define CLASS_STORAGE 0x018000
 
 /* BAR 0: a page for each */
 enum bar_page {
@@ -20,12 +20,12 @@ enum bar_page {
 	PAGE_NOTIFY,
 	PAGE_MSIX_TABLE,
 	PAGE_MSIX_PBA,
-	BAR_PAGES = 8,		/* a power of 2 */
+	BAR_PAGES = 8, /* a power of 2 */
 };
 
-#define PAGE_SHIFT	12
-#define PAGE_AT(page)	((uint32_t)(page) << PAGE_SHIFT)
-#define BAR_SIZE	PAGE_AT(BAR_PAGES)
+#define PAGE_SHIFT    12
+#define PAGE_AT(page) ((uint32_t)(page) << PAGE_SHIFT)
+#define BAR_SIZE      PAGE_AT(BAR_PAGES)
 
 static uint64_t doorbell_addr(const struct virtio_pci *v, unsigned int queue)
 {
@@ -60,7 +60,7 @@ static uint64_t device_config_read(struct virtio_pci *v, uint64_t off,
 {
 	const struct virtio_blk_config config = {
 		.capacity = v->blk.capacity,
-		.seg_max = QUEUE_SIZE - 2,	/* less header and status */
+		.seg_max = QUEUE_SIZE - 2, /* less header and status */
 		.blk_size = 512,
 		.num_queues = v->blk.count,
 	};
@@ -86,7 +86,7 @@ static uint64_t bar_read(void *dev, uint64_t off, unsigned int len)
 	case PAGE_MSIX_PBA:
 		return msix_read_pba(&v->msix, in_page);
 	default:
-		return 0;	/* the ISR too: there are no INTx interrupts */
+		return 0; /* the ISR too: there are no INTx interrupts */
 	}
 }
 
@@ -174,7 +174,7 @@ void virtio_pci_init(struct virtio_pci *v, struct vm *vm, struct notify *notify,
 		.device = DEVICE_MODERN + VIRTIO_ID_BLOCK,
 		.subsystem = DEVICE_MODERN + VIRTIO_ID_BLOCK,
 		.class = CLASS_STORAGE,
-		.revision = 1,		/* no legacy interface */
+		.revision = 1, /* no legacy interface */
 	};
 
 	v->vm = vm;
@@ -187,7 +187,7 @@ void virtio_pci_init(struct virtio_pci *v, struct vm *vm, struct notify *notify,
 	/* We are the firmware, too: place the BAR.  The guest may move it. */
 	pci_put32(v->pci.config, PCI_BASE_ADDRESS_0, PCI_WINDOW);
 	pci_put32(v->pci.writable, PCI_BASE_ADDRESS_0, ~(BAR_SIZE - 1));
-	v->bar = (struct bus_region){
+	v->bar = (struct bus_region) {
 		.base = PCI_WINDOW,
 		.len = BAR_SIZE,
 		.read = bar_read,

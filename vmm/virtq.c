@@ -7,7 +7,7 @@
 
 #include "virtq.h"
 
-#define READ_ONCE(x)	__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 
 /**
  * struct desc_table - where a chain's descriptors are
@@ -33,10 +33,10 @@ bool virtq_start(struct virtq *q, const struct vm *vm)
 {
 	q->desc = virtq_area(q, vm, VIRTQ_DESC,
 			     sizeof(q->desc[0]) * q->size, 16);
-	q->avail = virtq_area(q, vm, VIRTQ_AVAIL, sizeof(*q->avail) +
-			      sizeof(q->avail->ring[0]) * q->size, 2);
-	q->used = virtq_area(q, vm, VIRTQ_USED, sizeof(*q->used) +
-			     sizeof(q->used->ring[0]) * q->size, 4);
+	q->avail = virtq_area(q, vm, VIRTQ_AVAIL,
+			      sizeof(*q->avail) + sizeof(q->avail->ring[0]) * q->size, 2);
+	q->used = virtq_area(q, vm, VIRTQ_USED,
+			     sizeof(*q->used) + sizeof(q->used->ring[0]) * q->size, 4);
 	q->avail_idx = 0;
 	q->used_idx = 0;
 	q->completed = false;
@@ -59,15 +59,14 @@ static bool add_buffer(const struct vm *vm, struct virtq_chain *chain,
 		       const struct vring_desc *desc)
 {
 	struct iovec *iov = &chain->iov[chain->out + chain->in];
+	bool write = desc->flags & VRING_DESC_F_WRITE;
 
 	iov->iov_base = vm_ram(vm, desc->addr, desc->len);
 	iov->iov_len = desc->len;
-	if (!iov->iov_base)
+	if (!iov->iov_base || (chain->in && !write))
 		return false;
-	if (desc->flags & VRING_DESC_F_WRITE)
+	if (write)
 		chain->in++;
-	else if (chain->in)
-		return false;
 	else
 		chain->out++;
 	return true;

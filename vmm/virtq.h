@@ -8,10 +8,15 @@
 
 #include "notify.h"
 
-#define MAX_QUEUES	8
-#define QUEUE_SIZE	128	/* the most that a driver can choose */
+#define MAX_QUEUES 8
+#define QUEUE_SIZE 128 /* the most that a driver can choose */
 
-enum { VIRTQ_DESC, VIRTQ_AVAIL, VIRTQ_USED, VIRTQ_AREAS };
+enum {
+	VIRTQ_DESC,
+	VIRTQ_AVAIL,
+	VIRTQ_USED,
+	VIRTQ_AREAS,
+};
 
 /**
  * struct virtq_stats - what a queue has done, over all resets
@@ -83,7 +88,10 @@ struct virtq_chain {
 bool virtq_start(struct virtq *q, const struct vm *vm);
 
 /* The driver has put nothing into the queue, or has broken the rules. */
-enum { VIRTQ_EMPTY = -1, VIRTQ_BROKEN = -2 };
+enum {
+	VIRTQ_EMPTY = -1,
+	VIRTQ_BROKEN = -2,
+};
 
 /** virtq_pop() - take the next chain: its head, or one of the above */
 int virtq_pop(struct virtq *q);

@@ -15,8 +15,8 @@
 #include "vmm.h"
 
 /* Only to interrupt KVM_RUN: the handler has nothing to do. */
-#define KICK_SIGNAL	SIGUSR1
-#define JOIN_SECONDS	40	/* more than any wait that a thread may be in */
+#define KICK_SIGNAL  SIGUSR1
+#define JOIN_SECONDS 40 /* more than any wait that a thread may be in */
 
 static void kick_handler(int sig)
 {
@@ -198,8 +198,7 @@ static void vcpu_exit(struct vcpu *vcpu)
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		vm_stop(vm, 1, "vCPU %u: the CPU refuses to enter the guest, reason 0x%llx",
-			vcpu->index, (unsigned long long)
-			run->fail_entry.hardware_entry_failure_reason);
+			vcpu->index, run->fail_entry.hardware_entry_failure_reason);
 		break;
 	default:
 		vm_stop(vm, 1, "vCPU %u: unexpected KVM exit %u", vcpu->index,

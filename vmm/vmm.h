@@ -17,32 +17,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAX_CPUS	16
+#define MAX_CPUS 16
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /*
  * The guest physical address space.  The PCI window (also told in dsdt.asl)
  * begins where RAM below 4 GiB ends and reaches up to the I/O APIC; the rest of
  * RAM goes on at 4 GiB.
  */
-#define ACPI_TABLES		0x000E0000U
-#define ACPI_TABLES_SIZE	0x00020000U
-#define PCI_WINDOW		0xC0000000U
-#define IOAPIC_ADDR		0xFEC00000U
-#define LAPIC_ADDR		0xFEE00000U
-#define KVM_IDENTITY_MAP	0xFFFBC000U
-#define KVM_TSS			0xFFFBD000U
-#define HIGH_RAM		0x100000000ULL
+#define ACPI_TABLES      0x000E0000U
+#define ACPI_TABLES_SIZE 0x00020000U
+#define PCI_WINDOW       0xC0000000U
+#define IOAPIC_ADDR      0xFEC00000U
+#define LAPIC_ADDR       0xFEE00000U
+#define KVM_IDENTITY_MAP 0xFFFBC000U
+#define KVM_TSS          0xFFFBD000U
+#define HIGH_RAM         0x100000000ULL
 
 /* Power and reset, told in the FADT; S5_SLP_TYP also in dsdt.asl */
-#define PM1_EVT_PORT		0x600
-#define PM1_CNT_PORT		0x604
-#define S5_SLP_TYP		5
-#define RESET_PORT		0x64	/* the i8042's command port */
-#define RESET_VALUE		0xFE
-#define SCI_IRQ			9
+#define PM1_EVT_PORT 0x600
+#define PM1_CNT_PORT 0x604
+#define S5_SLP_TYP   5
+#define RESET_PORT   0x64 /* the i8042's command port */
+#define RESET_VALUE  0xFE
+#define SCI_IRQ      9
 
-#define IOAPIC_PINS		24
-#define PIC_PINS		16
+#define IOAPIC_PINS 24
+#define PIC_PINS    16
 
 /**
  * struct bus_region - a range of addresses that a device answers
@@ -137,6 +139,7 @@ void vm_start(struct vm *vm);
 
 /**
  * vm_stop() - end the machine
+ * @vm: the machine
  * @status: exit status of the program
  * @fmt: what went wrong, NULL if nothing
  *
@@ -164,10 +167,10 @@ void cpu_setup(struct vcpu *vcpu);
 void cpu_setup_boot(struct vcpu *vcpu);
 
 /* Where cpu.c and boot.c lay out what the boot CPU begins with */
-#define BOOT_GDT	0x0500U
-#define BOOT_PARAMS	0x7000U
-#define BOOT_PML4	0x9000U	/* then one PDPT and four page directories */
-#define BOOT_CMDLINE	0x20000U
+#define BOOT_GDT     0x0500U
+#define BOOT_PARAMS  0x7000U
+#define BOOT_PML4    0x9000U /* then one PDPT and four page directories */
+#define BOOT_CMDLINE 0x20000U
 
 /* boot.c */
 void boot_load(struct vm *vm, const char *kernel, const char *initrd,

@@ -20,9 +20,9 @@
 #include <linux/types.h>
 
 /** KVMFD_ABI_VERSION - raised when something is added; nothing is taken away. */
-#define KVMFD_ABI_VERSION	1
+#define KVMFD_ABI_VERSION 1
 
-#define KVMFD_IOC_MAGIC		0xBF
+#define KVMFD_IOC_MAGIC 0xBF
 
 /*
  * The structs grow, so their sizes are not part of the request numbers: each
@@ -36,20 +36,20 @@
  *   EFAULT    an argument could not be read or written
  *   ENOTTY    no such request
  */
-#define KVMFD_GET_INFO		_IO(KVMFD_IOC_MAGIC, 0x00)
-#define KVMFD_ATTACH_VM		_IO(KVMFD_IOC_MAGIC, 0x01)
-#define KVMFD_FIND_VM		_IO(KVMFD_IOC_MAGIC, 0x02)
-#define KVMFD_LIST		_IO(KVMFD_IOC_MAGIC, 0x03)
+#define KVMFD_GET_INFO  _IO(KVMFD_IOC_MAGIC, 0x00)
+#define KVMFD_ATTACH_VM _IO(KVMFD_IOC_MAGIC, 0x01)
+#define KVMFD_FIND_VM   _IO(KVMFD_IOC_MAGIC, 0x02)
+#define KVMFD_LIST      _IO(KVMFD_IOC_MAGIC, 0x03)
 
 /* struct kvmfd_info, features */
-#define KVMFD_FEATURE_IOEVENTFD		(1ULL << 0) /* KVM_IOEVENTFD, every form of KVM's */
-#define KVMFD_FEATURE_IRQFD		(1ULL << 1) /* KVM_IRQFD without resample */
-#define KVMFD_FEATURE_LIST		(1ULL << 2) /* KVMFD_LIST and /proc/PID/fdinfo */
+#define KVMFD_FEATURE_IOEVENTFD (1ULL << 0) /* KVM_IOEVENTFD, every form of KVM's */
+#define KVMFD_FEATURE_IRQFD     (1ULL << 1) /* KVM_IRQFD without resample */
+#define KVMFD_FEATURE_LIST      (1ULL << 2) /* KVMFD_LIST and /proc/PID/fdinfo */
 
 /* struct kvmfd_info, state */
-#define KVMFD_STATE_DETACHED	0	/* not attached yet */
-#define KVMFD_STATE_ATTACHED	1	/* the VM is there */
-#define KVMFD_STATE_GONE	2	/* the VM has been closed */
+#define KVMFD_STATE_DETACHED 0 /* not attached yet */
+#define KVMFD_STATE_ATTACHED 1 /* the VM is there */
+#define KVMFD_STATE_GONE     2 /* the VM has been closed */
 
 /**
  * struct kvmfd_info - argument of KVMFD_GET_INFO
@@ -138,8 +138,8 @@ struct kvmfd_find {
 };
 
 /* struct kvmfd_entry, kind */
-#define KVMFD_ENTRY_IOEVENTFD	1
-#define KVMFD_ENTRY_IRQFD	2
+#define KVMFD_ENTRY_IOEVENTFD 1
+#define KVMFD_ENTRY_IRQFD     2
 
 /**
  * struct kvmfd_entry - one doorbell or irqfd, as KVMFD_LIST tells it
