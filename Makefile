@@ -34,11 +34,23 @@ install: module			## module and udev rule (DESTDIR, INSTALL_MOD_PATH)
 	$(if $(DESTDIR),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release))
 	install -D -m 644 60-kvmfd.rules $(DESTDIR)/usr/lib/udev/rules.d/60-kvmfd.rules
 
-run:				## boot a guest on kvmfd and check all it did (EVENTFD, NOTIFY, CPUS, QUEUES)
+run:				## boot a guest on kvmfd and check all it did (EVENTFD, NOTIFY, CPUS, QUEUES, KERNEL)
 	testhost/run
 
-check:				## all tests, in the test host (TESTS="name...")
+check:				## all tests, in the test host (TESTS="name...", KERNEL=6.1, 6.12, 7.2)
 	testhost/check
+
+check-debug:			## all tests on a kernel that watches itself (TESTS="name...")
+	KERNEL=debug testhost/check
+
+smoke:				## build, load, one doorbell and one MSI on each kernel
+	testhost/smoke
+
+style:				## checkpatch, sparse, clang-format and their like
+	.ci/style
+
+bench:				## KVM and kvmfd side by side, in instructions (AGAINST=FILE)
+	testhost/bench
 
 shell:				## a shell in the test host, with the module and kvmfd-vmm
 	testhost/shell
@@ -47,7 +59,7 @@ clean:				## remove build/
 	rm -rf build
 
 help:				## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
 
-export EVENTFD NOTIFY CPUS QUEUES TESTS
-.PHONY: all module vmm selftests install run check shell clean help
+export EVENTFD NOTIFY CPUS QUEUES TESTS KERNEL AGAINST
+.PHONY: all module vmm selftests install run check check-debug smoke style bench shell clean help
