@@ -365,49 +365,61 @@ static long race_against_close(struct race *race, void *(*other)(void *))
 	return (long)result;
 }
 
-TEST(race_vm_close_and_kvmfd_close)
+FIXTURE(races)
 {
-	unsigned int vms = count_vms();
 	struct race race;
+	unsigned int vms;
+};
+
+FIXTURE_SETUP(races)
+{
+	self->vms = count_vms();
+}
+
+FIXTURE_TEARDOWN(races)
+{
+}
+
+/* Each round creates a VM, which takes a kernel that watches itself a second. */
+#define TEST_RACE(name) TEST_F_TIMEOUT(races, name, 300)
+
+TEST_RACE(vm_close_and_kvmfd_close)
+{
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		race_against_close(&race, close_kvmfd);
-		close(race.whole.kick);
-		close(race.whole.call);
-		ASSERT_EQ(vms, count_vms());
+		race_against_close(&self->race, close_kvmfd);
+		close(self->race.whole.kick);
+		close(self->race.whole.call);
+		ASSERT_EQ(self->vms, count_vms());
 	}
 }
 
-TEST(race_vm_close_and_eventfd_close)
+TEST_RACE(vm_close_and_eventfd_close)
 {
-	unsigned int vms = count_vms();
-	struct race race;
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		race_against_close(&race, close_call);
-		ASSERT_EQ(vms, count_vms());
-		ASSERT_EQ(0, kvmfd_info(race.whole.fd).nr_irqfds);
-		close(race.whole.fd);
-		close(race.whole.kick);
+		race_against_close(&self->race, close_call);
+		ASSERT_EQ(self->vms, count_vms());
+		ASSERT_EQ(0, kvmfd_info(self->race.whole.fd).nr_irqfds);
+		close(self->race.whole.fd);
+		close(self->race.whole.kick);
 	}
 }
 
-TEST(race_vm_close_and_assign)
+TEST_RACE(vm_close_and_assign)
 {
-	unsigned int vms = count_vms();
-	struct race race;
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		ASSERT_EQ(ENODEV, race_against_close(&race, assign_until_gone));
-		ASSERT_EQ(vms, count_vms());
-		ASSERT_EQ(0, kvmfd_info(race.whole.fd).nr_ioeventfds);
-		ASSERT_EQ(0, kvmfd_info(race.whole.fd).nr_irqfds);
-		close(race.whole.fd);
-		close(race.whole.kick);
-		close(race.whole.call);
+		ASSERT_EQ(ENODEV, race_against_close(&self->race, assign_until_gone));
+		ASSERT_EQ(self->vms, count_vms());
+		ASSERT_EQ(0, kvmfd_info(self->race.whole.fd).nr_ioeventfds);
+		ASSERT_EQ(0, kvmfd_info(self->race.whole.fd).nr_irqfds);
+		close(self->race.whole.fd);
+		close(self->race.whole.kick);
+		close(self->race.whole.call);
 	}
 }
 
