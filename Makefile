@@ -29,6 +29,9 @@ vmm:				## kvmfd-vmm, the companion VMM
 selftests:			## the tests; KSRC names a kernel source (testhost/fetch source)
 	$(MAKE) -C selftests O=$(CURDIR)/build/selftests KSRC=$(KSRC)
 
+benchmark:			## the benchmark's program; KSRC as above
+	$(MAKE) -C bench O=$(CURDIR)/build/benchmark KSRC=$(KSRC)
+
 install: module			## module and udev rule (DESTDIR, INSTALL_MOD_PATH)
 	$(MAKE) -C $(kdir) M=$(moddir) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) modules_install
 	$(if $(DESTDIR),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release))
@@ -62,4 +65,4 @@ help:				## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
 
 export EVENTFD NOTIFY CPUS QUEUES TESTS KERNEL AGAINST
-.PHONY: all module vmm selftests install run check check-debug smoke style bench shell clean help
+.PHONY: all module vmm selftests benchmark install run check check-debug smoke style bench shell clean help

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The benchmark: KVM and kvmfd measured in turn, on VMs of the same shape.
+ *
+ * It runs where the clock counts instructions, so what it finds is the length of
+ * paths.  That is no latency: caches, contention and the price of a VM exit do
+ * not show.  The ratio of two figures is what they are good for.
+ *
+ * A case is a line of the table in main.c and a function, which is called in each
+ * round for each n and backend.  It measures, proves that it measured what it
+ * says, and leaves the backend as it found it.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client.h"
+#include "guest.h"
+
+/* The largest n, and so how many eventfds a case has. */
+#define MAX_N 1000
+
+enum doorbell_form {
+	PIO_WILDCARD,
+	PIO_DATAMATCH,
+	PIO_ANY_LENGTH,
+	MMIO_WILDCARD,
+	MMIO_DATAMATCH,
+	MMIO_ANY_LENGTH,
+};
+
+struct backend {
+	const char *name;
+	struct guest guest;
+	int fd; /* serves KVM_IOEVENTFD and KVM_IRQFD; -1: nobody does */
+	bool is_kvmfd;
+};
+
+struct bench_case {
+	const char *name;
+	void (*run)(void);
+	unsigned int n[4];       /* ends with a 0 */
+	bool also_exit;          /* measured with nobody to serve, too */
+	enum doorbell_form form; /* of doorbells */
+};
+
+/* What is being measured; without a case, nothing is. */
+extern struct current {
+	const struct bench_case *c;
+	struct backend *backend;
+	unsigned int n;
+} current;
+
+/* main.c */
+extern int eventfds[MAX_N];
+/* Stops with a line that says what was being measured, unless all is well. */
+void require(bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * If the backend is kvmfd: it has @n entries, which counted so much, and has
+ * deferred no call.
+ */
+void require_counted(unsigned int n, uint64_t hits, uint64_t calls);
+
+/* clock.c */
+struct stretch {
+	double caller; /* instructions of the calling thread */
+	double others; /* instructions of all other threads */
+	double us;     /* from begin to end, with what was waited for */
+};
+
+void clock_init(void);
+/* For what does not wait; the end returns the instructions since the begin. */
+double clock_begin(void);
+double clock_end(double begin);
+/* For what may wait, and have others work for it. */
+void stretch_begin(struct stretch *s);
+void stretch_end(struct stretch *s);
+
+/* results.c */
+/* A sample of the figure whose case is called "WHAT-NAME". */
+void record(const char *what, const char *unit, double value);
+/* All of a stretch, for one of @current.n calls in it. */
+void record_stretch(const char *what, const struct stretch *s);
+void results_forget(void);
+/* The figures, and how far the samples of each lie apart. */
+void results_write(const char *csv, const char *spread);
+
+/* burst.c: a guest that writes many times without a word to its host */
+struct burst {
+	enum space space; /* MMIO writes are of 4 bytes, PIO writes of 2 */
+	uint64_t addr;
+	uint64_t addr_step;
+	uint64_t value;
+	uint64_t value_step;
+	uint64_t count;
+};
+
+void burst_create(struct guest *guest);
+void burst_order(struct guest *guest, const struct burst *burst);
+/*
+ * The guest carries the order out, once more if it has before, and then takes
+ * what interrupts are pending.  Returns the writes that went to user space.
+ */
+unsigned int burst_run(struct guest *guest);
+
+/* doorbells.c */
+void bench_write(void);
+void bench_doorbells(void);
+
+/* irqfds.c */
+void irqfds_setup(struct guest *guest);
+void bench_msi(void);
+void bench_irqfds(void);
+
+#endif /* BENCH_H */

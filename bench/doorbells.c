@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Doorbells: a guest's write to one, making and unmaking them.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "bench.h"
+
+/* Done before the timer's next interrupt, see clock.c. */
+#define WRITES 64
+
+#define MMIO_ADDR GUEST_MMIO_BASE
+#define PIO_ADDR  0x2000
+
+#define DATAMATCH KVM_IOEVENTFD_FLAG_DATAMATCH
+#define PIO       KVM_IOEVENTFD_FLAG_PIO
+#define DEASSIGN  KVM_IOEVENTFD_FLAG_DEASSIGN
+
+/* Several of a form differ in their addresses or, with datamatch, their values. */
+static const struct form {
+	enum space space;
+	uint32_t flags;
+	uint64_t addr;
+	uint32_t len;
+	uint64_t addr_step;
+	uint64_t value_step;
+} forms[] = {
+	[PIO_WILDCARD] = { SPACE_PIO, PIO, PIO_ADDR, 2, .addr_step = 2 },
+	[PIO_DATAMATCH] = { SPACE_PIO, PIO | DATAMATCH, PIO_ADDR, 2, .value_step = 1 },
+	[PIO_ANY_LENGTH] = { SPACE_PIO, PIO, PIO_ADDR, 0, .addr_step = 2 },
+	[MMIO_WILDCARD] = { SPACE_MMIO, 0, MMIO_ADDR, 4, .addr_step = 4 },
+	[MMIO_DATAMATCH] = { SPACE_MMIO, DATAMATCH, MMIO_ADDR, 4, .value_step = 1 },
+	[MMIO_ANY_LENGTH] = { SPACE_MMIO, 0, MMIO_ADDR, 0, .addr_step = 4 },
+};
+
+static int doorbell(int fd, unsigned int i, uint32_t flags)
+{
+	const struct form *form = &forms[current.c->form];
+
+	return ioeventfd(fd, eventfds[i], form->addr + i * form->addr_step, form->len,
+			 form->flags | flags, i * form->value_step);
+}
+
+static int change_doorbells(uint32_t flags)
+{
+	int fd = current.backend->fd, err = 0;
+	unsigned int i;
+
+	for (i = 0; i < current.n && !err; i++)
+		err = doorbell(fd, i, flags);
+
+	return err;
+}
+
+/*
+ * The guest writes to the first doorbell again and again, or to one after the
+ * other.  Returns the instructions that it takes.
+ */
+static double guest_writes(unsigned int count, bool each, unsigned int expected_exits)
+{
+	const struct form *form = &forms[current.c->form];
+	struct guest *guest = &current.backend->guest;
+	const struct burst burst = {
+		.space = form->space,
+		.addr = form->addr,
+		.addr_step = each ? form->addr_step : 0,
+		.value_step = each ? form->value_step : 0,
+		.count = count,
+	};
+	double start, instructions;
+	unsigned int exits;
+
+	burst_order(guest, &burst);
+	start = clock_begin();
+	exits = burst_run(guest);
+	instructions = clock_end(start);
+
+	require(exits == expected_exits, "of %u writes %u went to user space, not %u",
+		count, exits, expected_exits);
+	return instructions;
+}
+
+static void require_rung(unsigned int i, uint64_t expected)
+{
+	uint64_t count = eventfd_take(eventfds[i]);
+
+	require(count == expected, "eventfd %u counted %lu writes, not %lu", i, count,
+		expected);
+}
+
+void bench_write(void)
+{
+	bool served = current.backend->fd >= 0;
+	double none, all;
+
+	if (served)
+		require(!change_doorbells(0), "cannot assign");
+
+	none = guest_writes(0, false, 0);
+	all = guest_writes(WRITES, false, served ? 0 : WRITES);
+	record("write", "insn", (all - none) / WRITES);
+	require_rung(0, served ? WRITES : 0);
+
+	if (served) {
+		require_counted(1, WRITES, 0);
+		require(!change_doorbells(DEASSIGN), "cannot deassign");
+		guest_writes(1, false, 1);
+		require_rung(0, 0);
+	}
+}
+
+/* KVM must not have what kvmfd is measured with. */
+static void require_unknown_to_kvm(void)
+{
+	int vm_fd = current.backend->guest.vm->fd;
+	unsigned int i;
+
+	for (i = 0; i < current.n; i++)
+		require(doorbell(vm_fd, i, DEASSIGN) == ENOENT, "KVM has doorbell %u", i);
+}
+
+/* Unmade in the order of making, in which each is the first of KVM's list. */
+void bench_doorbells(void)
+{
+	struct stretch s;
+	unsigned int i;
+	int err;
+
+	stretch_begin(&s);
+	err = change_doorbells(0);
+	stretch_end(&s);
+	require(!err, "cannot assign: %s", strerror(err));
+	record_stretch("assign", &s);
+
+	guest_writes(current.n, true, 0);
+	for (i = 0; i < current.n; i++)
+		require_rung(i, 1);
+	require_counted(current.n, current.n, 0);
+	if (current.backend->is_kvmfd)
+		require_unknown_to_kvm();
+
+	stretch_begin(&s);
+	err = change_doorbells(DEASSIGN);
+	stretch_end(&s);
+	require(!err, "cannot deassign: %s", strerror(err));
+	record_stretch("deassign", &s);
+
+	guest_writes(current.n, true, current.n);
+	for (i = 0; i < current.n; i++)
+		require_rung(i, 0);
+	require_counted(0, 0, 0);
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Figures: what they are made of, and what becomes of them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+#define MODE        "icount"
+#define MAX_FIGURES 512
+#define MAX_SAMPLES 64
+
+struct figure {
+	char name[32];
+	unsigned int n;
+	const struct backend *backend;
+	const char *unit;
+	double samples[MAX_SAMPLES];
+	unsigned int nr_samples;
+};
+
+static struct figure figures[MAX_FIGURES];
+static unsigned int nr_figures;
+
+static struct figure *find(const char *name, unsigned int n, const char *backend,
+			   const char *unit)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_figures; i++) {
+		struct figure *f = &figures[i];
+
+		if (!strcmp(f->name, name) && f->n == n && !strcmp(f->unit, unit) &&
+		    !strcmp(f->backend->name, backend))
+			return f;
+	}
+
+	return NULL;
+}
+
+void record(const char *what, const char *unit, double value)
+{
+	char name[sizeof(figures->name)];
+	struct figure *f;
+
+	snprintf(name, sizeof(name), "%s-%s", what, current.c->name);
+	f = find(name, current.n, current.backend->name, unit);
+	if (!f) {
+		require(nr_figures < MAX_FIGURES, "too many figures");
+		f = &figures[nr_figures++];
+		strcpy(f->name, name);
+		f->n = current.n;
+		f->backend = current.backend;
+		f->unit = unit;
+		f->nr_samples = 0;
+	}
+
+	require(f->nr_samples < MAX_SAMPLES, "too many samples of %s", name);
+	f->samples[f->nr_samples++] = value;
+}
+
+void record_stretch(const char *what, const struct stretch *s)
+{
+	record(what, "insn", s->caller / current.n);
+	record(what, "insn-all", (s->caller + s->others) / current.n);
+	record(what, "us", s->us / current.n);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void sort_samples(struct figure *f)
+{
+	qsort(f->samples, f->nr_samples, sizeof(f->samples[0]), compare);
+}
+
+/*
+ * The mean of the middle half: an outlier does not show, as in the median; but
+ * where samples come in two sizes, half of each, the median would be the one in
+ * this run and the other in the next.
+ */
+static double middle(const struct figure *f)
+{
+	unsigned int i, drop = f->nr_samples / 4, end = f->nr_samples - drop;
+	double sum = 0;
+
+	for (i = drop; i < end; i++)
+		sum += f->samples[i];
+
+	return sum / (end - drop);
+}
+
+static FILE *create_file(const char *path)
+{
+	FILE *f = fopen(path, "w");
+
+	require(f, "cannot create %s", path);
+	return f;
+}
+
+static void close_file(FILE *f, const char *path)
+{
+	bool bad = ferror(f);
+
+	require(!fclose(f) && !bad, "cannot write %s", path);
+}
+
+void results_forget(void)
+{
+	nr_figures = 0;
+}
+
+void results_write(const char *csv, const char *spread)
+{
+	FILE *c = create_file(csv), *s = create_file(spread);
+	struct figure *f;
+
+	for (f = figures; f < figures + nr_figures; f++)
+		sort_samples(f);
+
+	fprintf(c, "mode,case,n,backend,value,unit,ratio\n");
+	for (f = figures; f < figures + nr_figures; f++) {
+		const struct figure *kvm = find(f->name, f->n, "kvm", f->unit);
+
+		fprintf(c, MODE ",%s,%u,%s,%.1f,%s,", f->name, f->n, f->backend->name,
+			middle(f), f->unit);
+		if (kvm)
+			fprintf(c, "%.3f", middle(f) / middle(kvm));
+		fprintf(c, "\n");
+		fprintf(s, "%s, n %u, %s: %.1f %s, %u samples from %.1f to %.1f\n", f->name,
+			f->n, f->backend->name, middle(f), f->unit, f->nr_samples,
+			f->samples[0], f->samples[f->nr_samples - 1]);
+	}
+
+	close_file(c, csv);
+	close_file(s, spread);
+}
