@@ -8,11 +8,15 @@
  * header, and frees and copies them without asking who made them: an array that
  * kvmfd publishes must be just such a one as KVM would have allocated.
  *
- * Inserting is reserve (can fail), then insert (cannot).  Removing cannot fail
- * and needs no memory: the copy is made in the array that the last edit retired.
- * Should KVM have grown the bus beyond that meanwhile and no memory be left,
- * the entry stays in the array and its pointer goes to a device that never
- * matches, until a later edit drops it.
+ * All ranges that kvmfd has on a bus have the same device, whose index says what
+ * is there.  KVM's search takes ranges that touch the same bytes for equal, so it
+ * may miss one of two that overlap.  Of kvmfd's ranges no two do: where they
+ * would, there is one over their hull instead.  They are sorted by address and
+ * length, each before KVM's own ranges that have the same.
+ *
+ * Adding is prepare (can fail), then add (cannot).  Removing cannot fail: should
+ * there be no memory for the copy, the range stays in the array and its pointer
+ * goes to a device that never matches, until a later edit drops it.
  *
  * An edit has taken effect when kvmfd_bus_settle() returns.
  */
@@ -21,6 +25,9 @@
 #include <linux/srcu.h>
 
 #include "kvmfd.h"
+
+/* A length-0 range within a hull: no write is longer. */
+#define LONGEST_WRITE 8
 
 /*
  * Each tombstone on a bus holds a reference on this module, for its ops.  A bus
@@ -44,65 +51,136 @@ static struct kvm_io_bus *bus_get(struct kvm *kvm, enum kvm_bus idx)
 					 lockdep_is_held(&kvm->slots_lock));
 }
 
-/* Makes the spare hold at least @room ranges.  Leaves it alone when it cannot. */
-static int bus_make_spare(struct kvmfd_bus *b, int room)
+static bool range_before(u64 addr, u32 len, const struct kvm_io_range *r)
 {
-	struct kvm_io_bus *spare;
+	return addr < r->addr || (addr == r->addr && len <= r->len);
+}
 
-	if (b->spare && b->spare_room >= room)
+/* The last address of a range; one of length 0 is an address all the same. */
+static u64 range_last(const struct kvm_io_range *r)
+{
+	return r->addr + max(r->len, 1) - 1;
+}
+
+static bool ranges_overlap(const struct kvm_io_range *a, const struct kvm_io_range *b)
+{
+	return a->addr <= range_last(b) && b->addr <= range_last(a);
+}
+
+/* Makes @a the hull of the two, in which every write to either is contained. */
+static void range_unite(struct kvm_io_range *a, const struct kvm_io_range *b)
+{
+	u64 last_a = a->len ? range_last(a) : a->addr + LONGEST_WRITE - 1;
+	u64 last_b = b->len ? range_last(b) : b->addr + LONGEST_WRITE - 1;
+	u64 last = max(last_a, last_b);
+
+	a->addr = min(a->addr, b->addr);
+	/* At the very end of the address space there is no guest memory to write. */
+	if (last < a->addr)
+		last = U64_MAX - 1;
+	a->len = last - a->addr + 1;
+}
+
+/**
+ * kvmfd_bus_prepare() - have memory for an edit
+ * @p: the attachment, pinned
+ * @idx: the bus
+ * @nr: how many ranges are to be added
+ *
+ * Without kvm->slots_lock.  What is not used after all is freed by
+ * kvmfd_bus_settle().
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kvmfd_bus_prepare(struct kvmfd *p, enum kvm_bus idx, int nr)
+{
+	struct kvmfd_bus *b = &p->bus[idx];
+	const struct kvm_io_bus *bus;
+	int srcu, room;
+
+	lockdep_assert_held(&p->lock);
+
+	srcu = srcu_read_lock(&p->kvm->srcu);
+	bus = srcu_dereference(p->kvm->buses[idx], &p->kvm->srcu);
+	room = bus ? bus->dev_count + nr : 0;
+	srcu_read_unlock(&p->kvm->srcu, srcu);
+
+	if (b->next && b->next_room >= room)
 		return 0;
 
 	/* Not kvmalloc(), not a cache: KVM will kfree() it. */
-	spare = kmalloc(struct_size(spare, range, room),
-			GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!spare)
+	kfree(b->next);
+	b->next = kmalloc(struct_size(b->next, range, room),
+			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	b->next_room = b->next ? room : 0;
+	return b->next ? 0 : -ENOMEM;
+}
+
+/**
+ * kvmfd_bus_may_add() - can ranges be added now?
+ * @p: the attachment, pinned, kvm->slots_lock held
+ * @idx: the bus
+ * @nr: how many, as prepared
+ *
+ * Return: 0; -ENOMEM (KVM has lost the bus), -ENOSPC (KVM's limit on devices
+ * other than ioeventfds has been passed), -EAGAIN (KVM has added some meanwhile:
+ * prepare again).
+ */
+int kvmfd_bus_may_add(struct kvmfd *p, enum kvm_bus idx, int nr)
+{
+	const struct kvm_io_bus *bus = bus_get(p->kvm, idx);
+
+	if (!bus)
 		return -ENOMEM;
+	if (bus->dev_count - bus->ioeventfd_count > NR_IOBUS_DEVS - 1)
+		return -ENOSPC;
 
-	kfree(b->spare);
-	b->spare = spare;
-	b->spare_room = room;
-	return 0;
+	return bus->dev_count + nr > p->bus[idx].next_room ? -EAGAIN : 0;
 }
 
-/* The index of the first range above (@addr, @len). */
-static int bus_position(const struct kvm_io_bus *bus, gpa_t addr, int len)
+/* @nr is less than 0 if ranges go, or several become one. */
+static void ranges_changed(struct kvmfd_bus *b, int nr)
 {
-	int low = 0, high = bus->dev_count;
+	struct kvmfd *p = b->owner;
 
-	while (low < high) {
-		int mid = low + (high - low) / 2;
-		const struct kvm_io_range *r = &bus->range[mid];
+	lockdep_assert_held(&p->state_lock);
 
-		if (r->addr < addr || (r->addr == addr && r->len <= len))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-
-	return low;
+	b->nr_ranges += nr;
+	p->nr_ranges += nr;
+	if (!p->nr_ranges)
+		wake_up(&p->ranges_gone);
 }
 
-/* Appends old->range[from..to) to @new, all but the tombstones. */
-static void bus_append(struct kvm_io_bus *new, const struct kvm_io_bus *old,
-		       int from, int to)
+/**
+ * kvmfd_bus_range_destroyed() - KVM has dropped a range of ours
+ * @b: the bus that it was on
+ *
+ * From the device's destructor: the VM is going away, or KVM has lost the bus,
+ * which it does when it cannot shrink it (then kvm->slots_lock is held).  With
+ * the last range of all the attachment may go as soon as the lock is free.
+ */
+void kvmfd_bus_range_destroyed(struct kvmfd_bus *b)
 {
-	int i;
+	struct kvmfd *p = b->owner;
 
-	for (i = from; i < to; i++) {
-		if (old->range[i].dev == &tombstone) {
-			/* Our caller's open file keeps the module here. */
-			module_put(THIS_MODULE);
-			new->ioeventfd_count--;
-			continue;
-		}
-		new->range[new->dev_count++] = old->range[i];
+	spin_lock(&p->state_lock);
+	if (b->nr_ranges == 1) {
+		b->lost = true;
+		kvmfd_ioeventfd_unlist(b);
 	}
+	ranges_changed(b, -1);
+	spin_unlock(&p->state_lock);
 }
 
-/* Makes the spare an empty copy of @old, to be filled and published. */
+static void append(struct kvm_io_bus *new, const struct kvm_io_range *ranges, int nr)
+{
+	memcpy(&new->range[new->dev_count], ranges, nr * sizeof(*ranges));
+	new->dev_count += nr;
+}
+
 static struct kvm_io_bus *bus_begin(struct kvmfd_bus *b, const struct kvm_io_bus *old)
 {
-	struct kvm_io_bus *new = b->spare;
+	struct kvm_io_bus *new = b->next;
 
 	*new = *old;
 	new->dev_count = 0;
@@ -114,117 +192,229 @@ static void bus_publish(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *ol
 	struct kvmfd_bus *b = &p->bus[idx];
 
 	WARN_ON_ONCE(b->retired);
-	rcu_assign_pointer(p->kvm->buses[idx], b->spare);
-	b->spare = NULL;
-	b->spare_room = 0;
+	rcu_assign_pointer(p->kvm->buses[idx], b->next);
+	b->next = NULL;
+	b->next_room = 0;
 	b->retired = old;
 	b->edited = true;
 }
 
-/**
- * kvmfd_bus_reserve() - make sure that one device can be inserted
- * @p: the attachment, pinned
- * @idx: the bus
- *
- * Holds until kvm->slots_lock is dropped.  Nothing needs to be undone if the
- * device is not inserted after all.
- *
- * Return: 0, -ENOMEM (also when KVM has lost the bus), -ENOSPC (KVM's limit on
- * devices other than ioeventfds has been passed).
+/*
+ * Turns the new ranges, which are sorted, into ranges that overlap neither each
+ * other nor ours on the bus, other than those that they contain.  Returns how
+ * many are left of them.
  */
-int kvmfd_bus_reserve(struct kvmfd *p, enum kvm_bus idx)
+static int unite_ranges(struct kvmfd_bus *b, const struct kvm_io_bus *bus,
+			struct kvm_io_range *ranges, int nr)
 {
-	struct kvm_io_bus *bus;
+	const struct kvm_io_range *ours = bus->range, *end = ours + bus->dev_count;
+	struct kvm_io_range *last = NULL;
+	int i, kept = 0;
 
-	lockdep_assert_held(&p->lock);
+	for (i = 0; i < nr; i++) {
+		struct kvm_io_range *r = &ranges[i];
 
-	bus = bus_get(p->kvm, idx);
-	if (!bus)
-		return -ENOMEM;
-	if (bus->dev_count - bus->ioeventfd_count > NR_IOBUS_DEVS - 1)
-		return -ENOSPC;
+		if (last && ranges_overlap(last, r)) {
+			range_unite(last, r);
+			b->overlaps = true;
+		} else {
+			last = &ranges[kept++];
+			*last = *r;
+		}
+		for (; ours < end; ours++) {
+			if (ours->dev != &b->dev)
+				continue;
+			if (ranges_overlap(last, ours)) {
+				range_unite(last, ours);
+				b->overlaps = true;
+			} else if (ours->addr > last->addr) {
+				break;
+			}
+		}
+	}
 
-	return bus_make_spare(&p->bus[idx], bus->dev_count + 1);
+	return kept;
 }
 
 /**
- * kvmfd_bus_insert() - put a device on a bus
- * @p: the attachment, pinned
- * @idx: the bus, on which kvmfd_bus_reserve() has succeeded
- * @addr: first address, in bytes or ports
- * @len: bytes or ports
- * @dev: the device
+ * kvmfd_bus_add() - add ranges
+ * @p: the attachment, pinned, kvm->slots_lock held, kvmfd_bus_may_add() said 0
+ * @idx: the bus
+ * @ranges: sorted by address and length, no two the same, all with the bus's
+ *	device.  Overwritten.
+ * @nr: how many
  *
  * kvmfd_bus_settle() must follow, without kvm->slots_lock.
  */
-void kvmfd_bus_insert(struct kvmfd *p, enum kvm_bus idx, gpa_t addr, int len,
-		      struct kvm_io_device *dev)
+void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_range *ranges, int nr)
 {
 	struct kvm_io_bus *old = bus_get(p->kvm, idx), *new;
-	int pos = bus_position(old, addr, len);
+	struct kvmfd_bus *b = &p->bus[idx];
+	int i, done = 0, next = 0, dropped = 0;
 
 	lockdep_assert_held(&p->lock);
 
-	new = bus_begin(&p->bus[idx], old);
-	bus_append(new, old, 0, pos);
-	new->range[new->dev_count++] = (struct kvm_io_range) {
-		.addr = addr,
-		.len = len,
-		.dev = dev,
-	};
+	if (!b->nr_ranges)
+		b->overlaps = false;
+	nr = unite_ranges(b, old, ranges, nr);
+	new = bus_begin(b, old);
+	for (i = 0; i < old->dev_count; i++) {
+		const struct kvm_io_range *r = &old->range[i];
+		bool drop = false;
+
+		if (next < nr && range_before(ranges[next].addr, ranges[next].len, r)) {
+			append(new, &old->range[done], i - done);
+			done = i;
+			while (next < nr &&
+			       range_before(ranges[next].addr, ranges[next].len, r))
+				append(new, &ranges[next++], 1);
+		}
+		if (r->dev == &b->dev) {
+			/* Now part of a hull. */
+			drop = (next && ranges_overlap(&ranges[next - 1], r)) ||
+			       (next < nr && ranges_overlap(&ranges[next], r));
+			dropped += drop;
+		} else if (r->dev == &tombstone) {
+			/* Our caller's open file keeps the module here. */
+			module_put(THIS_MODULE);
+			new->ioeventfd_count--;
+			drop = true;
+		}
+		if (drop) {
+			append(new, &old->range[done], i - done);
+			done = i + 1;
+		}
+	}
+	append(new, &old->range[done], old->dev_count - done);
+	append(new, &ranges[next], nr - next);
 	/* Counted as KVM counts its own: not against NR_IOBUS_DEVS. */
-	new->ioeventfd_count++;
-	bus_append(new, old, pos, old->dev_count);
+	new->ioeventfd_count += nr - dropped;
+	spin_lock(&p->state_lock);
+	ranges_changed(b, nr - dropped);
+	spin_unlock(&p->state_lock);
+	bus_publish(p, idx, old);
+}
+
+/* The place of the range of ours that contains an address, or NULL. */
+static struct kvm_io_range *find_range(struct kvmfd_bus *b, struct kvm_io_bus *bus,
+				       u64 addr, u32 len)
+{
+	int low = 0, high = bus->dev_count, i;
+	struct kvm_io_range *r;
+
+	while (low < high) {
+		int mid = low + (high - low) / 2;
+
+		if (range_before(addr, len, &bus->range[mid]))
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	if (low < bus->dev_count) {
+		r = &bus->range[low];
+		if (r->dev == &b->dev && r->addr == addr && r->len == len)
+			return r;
+	}
+
+	/* Within a hull, or KVM's ranges are not in this order. */
+	for (i = 0; i < bus->dev_count; i++) {
+		r = &bus->range[i];
+		if (r->dev == &b->dev && addr >= r->addr && addr <= range_last(r))
+			return r;
+	}
+
+	return NULL;
+}
+
+static void bury(struct kvmfd_bus *b, struct kvm_io_range *r)
+{
+	struct kvmfd *p = b->owner;
+
+	/* Readers see the one or the other. */
+	WRITE_ONCE(r->dev, &tombstone);
+	__module_get(THIS_MODULE);
+	b->edited = true;
+	spin_lock(&p->state_lock);
+	ranges_changed(b, -1);
+	spin_unlock(&p->state_lock);
+}
+
+/**
+ * kvmfd_bus_remove() - nothing is left at an address and length
+ * @p: the attachment, pinned, kvm->slots_lock held
+ * @idx: the bus
+ * @addr: the address
+ * @len: the length
+ *
+ * Cannot fail, and needs no memory.  A bus that KVM has lost is fine: the range
+ * went with it.
+ */
+void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len)
+{
+	struct kvm_io_bus *bus = bus_get(p->kvm, idx);
+	struct kvmfd_bus *b = &p->bus[idx];
+	struct kvm_io_range *r;
+
+	lockdep_assert_held(&p->lock);
+
+	r = bus ? find_range(b, bus, addr, len) : NULL;
+	if (!r || (b->overlaps && kvmfd_index_reaches_into(kvmfd_bus_index(p, idx),
+							   r->addr, r->len)))
+		return;
+
+	bury(b, r);
+}
+
+/**
+ * kvmfd_bus_remove_all() - remove all that an attachment has on a bus
+ * @p: the attachment, pinned, kvm->slots_lock held
+ * @idx: the bus
+ */
+void kvmfd_bus_remove_all(struct kvmfd *p, enum kvm_bus idx)
+{
+	struct kvm_io_bus *bus = bus_get(p->kvm, idx);
+	int i;
+
+	lockdep_assert_held(&p->lock);
+
+	for (i = 0; bus && i < bus->dev_count; i++)
+		if (bus->range[i].dev == &p->bus[idx].dev)
+			bury(&p->bus[idx], &bus->range[i]);
+}
+
+/**
+ * kvmfd_bus_compact() - drop what has been removed
+ * @p: the attachment, pinned, kvm->slots_lock held
+ * @idx: the bus
+ *
+ * If there was memory for it: kvmfd_bus_prepare() came before.
+ */
+void kvmfd_bus_compact(struct kvmfd *p, enum kvm_bus idx)
+{
+	struct kvm_io_bus *old = bus_get(p->kvm, idx), *new;
+	struct kvmfd_bus *b = &p->bus[idx];
+	int i, done = 0;
+
+	lockdep_assert_held(&p->lock);
+
+	if (!old || !b->edited || old->dev_count > b->next_room)
+		return;
+
+	new = bus_begin(b, old);
+	for (i = 0; i < old->dev_count; i++) {
+		if (old->range[i].dev != &tombstone)
+			continue;
+		append(new, &old->range[done], i - done);
+		done = i + 1;
+		module_put(THIS_MODULE);
+		new->ioeventfd_count--;
+	}
+	append(new, &old->range[done], old->dev_count - done);
 	bus_publish(p, idx, old);
 }
 
 /**
- * kvmfd_bus_remove() - take a device, or all of an attachment's, off a bus
- * @p: the attachment, pinned
- * @idx: the bus
- * @dev: the device, or NULL for every doorbell of @p's
- *
- * Cannot fail.  A bus that KVM has lost, or a device that is not there, is fine:
- * its destructor has run.  kvmfd_bus_settle() must follow, without
- * kvm->slots_lock, before the device is freed.
- */
-void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_device *dev)
-{
-	struct kvm_io_bus *bus = bus_get(p->kvm, idx);
-	struct kvmfd_bus *b = &p->bus[idx];
-	int i, stay = 0;
-	bool found = false;
-
-	lockdep_assert_held(&p->lock);
-
-	if (!bus)
-		return;
-
-	for (i = 0; i < bus->dev_count; i++) {
-		struct kvm_io_device **entry = &bus->range[i].dev;
-
-		if (dev ? *entry == dev : kvmfd_doorbell_owns(p, *entry)) {
-			/* Readers see the one or the other. */
-			WRITE_ONCE(*entry, &tombstone);
-			__module_get(THIS_MODULE);
-			found = true;
-		} else if (*entry != &tombstone) {
-			stay++;
-		}
-	}
-	if (!found)
-		return;
-
-	b->edited = true;
-	if (bus_make_spare(b, stay))
-		return;
-
-	bus_append(bus_begin(b, bus), bus, 0, bus->dev_count);
-	bus_publish(p, idx, bus);
-}
-
-/**
- * kvmfd_bus_settle() - wait until no vCPU can be in what the edits replaced
+ * kvmfd_bus_settle() - wait until no vCPU can be in what was replaced or removed
  * @p: the attachment, pinned
  *
  * Waits for a grace period of kvm->srcu, within which a vCPU can be for as long
@@ -239,31 +429,19 @@ void kvmfd_bus_settle(struct kvmfd *p)
 
 	for (i = 0; i < KVM_NR_BUSES; i++)
 		edited |= p->bus[i].edited;
-	if (!edited)
-		return;
-
-	synchronize_srcu_expedited(&p->kvm->srcu);
+	if (edited)
+		synchronize_srcu_expedited(&p->kvm->srcu);
 
 	for (i = 0; i < KVM_NR_BUSES; i++) {
 		struct kvmfd_bus *b = &p->bus[i];
 
-		b->edited = false;
-		if (!b->retired)
-			continue;
-		b->spare = b->retired;
-		b->spare_room = b->retired->dev_count;
+		kfree(b->next);
+		kfree(b->retired);
+		kvmfd_index_free(b->retired_index);
+		b->next = NULL;
+		b->next_room = 0;
 		b->retired = NULL;
+		b->retired_index = NULL;
+		b->edited = false;
 	}
-}
-
-/**
- * kvmfd_bus_free() - free what is kept for further edits
- * @p: the attachment, settled
- */
-void kvmfd_bus_free(struct kvmfd *p)
-{
-	int i;
-
-	for (i = 0; i < KVM_NR_BUSES; i++)
-		kfree(p->bus[i].spare);
 }

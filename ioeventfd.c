@@ -6,47 +6,13 @@
  * to the errno.
  */
 #include <linux/eventfd.h>
-#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "kvmfd.h"
 
-static struct kvmfd_doorbell *doorbell_of(struct kvm_io_device *dev)
-{
-	return container_of(dev, struct kvmfd_doorbell, dev);
-}
-
-static u64 written_value(int len, const void *val)
-{
-	switch (len) {
-	case 1:
-		return *(const u8 *)val;
-	case 2:
-		return get_unaligned((const u16 *)val);
-	case 4:
-		return get_unaligned((const u32 *)val);
-	default:
-		return get_unaligned((const u64 *)val);
-	}
-}
-
-static bool doorbell_hit(const struct kvmfd_doorbell *db, gpa_t addr, int len,
-			 const void *val)
-{
-	/* The bus finds every range that the write touches; only this one rings. */
-	if (addr != db->addr)
-		return false;
-	if (!db->len)
-		return true;
-	if (len != db->len)
-		return false;
-
-	return db->wildcard || written_value(len, val) == db->datamatch;
-}
-
 /**
  * kvmfd_doorbell_ring() - count a hit and signal
- * @db: a doorbell on a bus; the caller is within kvm->srcu
+ * @db: a doorbell from an index; the caller is within kvm->srcu
  */
 void kvmfd_doorbell_ring(struct kvmfd_doorbell *db)
 {
@@ -57,9 +23,11 @@ void kvmfd_doorbell_ring(struct kvmfd_doorbell *db)
 static int doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
 			  gpa_t addr, int len, const void *val)
 {
-	struct kvmfd_doorbell *db = doorbell_of(dev);
+	struct kvmfd_bus *b = container_of(dev, struct kvmfd_bus, dev);
+	struct kvmfd_index *ix = srcu_dereference(b->index, &vcpu->kvm->srcu);
+	struct kvmfd_doorbell *db = ix ? kvmfd_index_hit(ix, addr, len, val) : NULL;
 
-	if (!doorbell_hit(db, addr, len, val))
+	if (!db)
 		return -EOPNOTSUPP;
 
 	kvmfd_doorbell_ring(db);
@@ -68,7 +36,7 @@ static int doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
 
 static void doorbell_destructor(struct kvm_io_device *dev)
 {
-	kvmfd_doorbell_destroyed(doorbell_of(dev));
+	kvmfd_bus_range_destroyed(container_of(dev, struct kvmfd_bus, dev));
 }
 
 static const struct kvm_io_device_ops doorbell_ops = {
@@ -76,49 +44,43 @@ static const struct kvm_io_device_ops doorbell_ops = {
 	.destructor = doorbell_destructor,
 };
 
-static u64 doorbell_hits(const struct kvmfd_doorbell *db)
-{
-	u64 hits = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		hits += READ_ONCE(*per_cpu_ptr(db->hits, cpu));
-
-	return hits;
-}
-
 /**
- * kvmfd_doorbell_describe() - fill in a line of the list
- * @db: the doorbell
- * @entry: all 0
+ * kvmfd_ioeventfd_setup() - the part of kvmfd_create() that is about doorbells
+ * @p: all 0
  */
-void kvmfd_doorbell_describe(struct kvmfd_doorbell *db, struct kvmfd_entry *entry)
+void kvmfd_ioeventfd_setup(struct kvmfd *p)
 {
-	entry->flags = db->flags;
-	entry->addr = db->addr;
-	entry->len = db->len;
-	entry->hits = doorbell_hits(db);
-	if (!db->wildcard) {
-		entry->datamatch = db->datamatch;
-		entry->mask = ~0ULL;
+	int i;
+
+	INIT_LIST_HEAD(&p->counters);
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		p->bus[i].owner = p;
+		kvm_iodevice_init(&p->bus[i].dev, i == KVM_FAST_MMIO_BUS ?
+				  &kvmfd_fast_mmio_ops : &doorbell_ops);
 	}
 }
 
 /**
- * kvmfd_doorbell_owns() - is a device one of an attachment's doorbells?
- * @p: the attachment
- * @dev: any device on a bus
+ * kvmfd_bus_index() - what is on a bus
+ * @p: the attachment, &kvmfd.lock held
+ * @idx: the bus
  *
- * Return: whether it is.
+ * Return: the index, or NULL.
  */
-bool kvmfd_doorbell_owns(struct kvmfd *p, struct kvm_io_device *dev)
+struct kvmfd_index *kvmfd_bus_index(struct kvmfd *p, enum kvm_bus idx)
 {
-	if (dev->ops == &doorbell_ops)
-		return doorbell_of(dev)->owner == p;
-	if (dev->ops == &kvmfd_fast_mmio_ops)
-		return container_of(dev, struct kvmfd_doorbell, fast)->owner == p;
+	return rcu_dereference_protected(p->bus[idx].index, lockdep_is_held(&p->lock));
+}
 
-	return false;
+/* Readers see the one or the other. */
+static void index_replace(struct kvmfd *p, enum kvm_bus idx, struct kvmfd_index *new)
+{
+	struct kvmfd_bus *b = &p->bus[idx];
+
+	WARN_ON_ONCE(b->retired_index);
+	b->retired_index = kvmfd_bus_index(p, idx);
+	b->edited |= !!b->retired_index;
+	rcu_assign_pointer(b->index, new);
 }
 
 static enum kvm_bus bus_of_flags(u32 flags)
@@ -130,17 +92,164 @@ static enum kvm_bus bus_of_flags(u32 flags)
 	return KVM_MMIO_BUS;
 }
 
-static void doorbell_free(struct kvmfd_doorbell *db)
+static u64 mask_of_flags(u32 flags)
 {
+	return flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? ~0ULL : 0;
+}
+
+/* Takes any write, and by MMIO: it has a range on the fast bus, too. */
+static bool is_fast(const struct kvmfd_doorbell *db)
+{
+	return !db->key->len && bus_of_flags(db->flags) == KVM_MMIO_BUS;
+}
+
+/**
+ * kvmfd_doorbell_describe() - fill in a line of the list
+ * @db: the doorbell
+ * @entry: all 0
+ */
+void kvmfd_doorbell_describe(struct kvmfd_doorbell *db, struct kvmfd_entry *entry)
+{
+	entry->flags = db->flags;
+	entry->addr = db->key->addr;
+	entry->len = db->key->len;
+	entry->hits = kvmfd_counter_sum(db);
+	entry->datamatch = db->data;
+	entry->mask = db->key->mask;
+}
+
+/* Once listed, a doorbell can be taken off the list by the end of its bus, too. */
+static void doorbell_list(struct kvmfd *p, struct kvmfd_doorbell *db)
+{
+	spin_lock(&p->state_lock);
+	p->nr_doorbells++;
+	kvmfd_item_add(p, &db->item);
+	spin_unlock(&p->state_lock);
+}
+
+static void doorbell_unlist(struct kvmfd *p, struct kvmfd_doorbell *db)
+{
+	lockdep_assert_held(&p->state_lock);
+
+	if (!kvmfd_item_del(p, &db->item))
+		return;
+	p->nr_doorbells--;
+	p->retired.hits += kvmfd_counter_sum(db);
+}
+
+/* It cannot be hit any more.  Its key is not freed. */
+static void doorbell_free(struct kvmfd *p, struct kvmfd_doorbell *db)
+{
+	spin_lock(&p->state_lock);
+	doorbell_unlist(p, db);
+	spin_unlock(&p->state_lock);
+
 	eventfd_ctx_put(db->eventfd);
-	free_percpu(db->hits);
-	kvmfd_put(db->owner);
+	kvmfd_counter_put(p, db);
 	kfree(db);
+}
+
+static void index_free_all(struct kvmfd *p, struct kvmfd_index *ix)
+{
+	struct kvmfd_doorbell *db;
+	u32 cursor = 0;
+
+	while ((db = kvmfd_index_next(ix, &cursor))) {
+		struct kvmfd_key *key = db->key;
+		bool last = kvmfd_index_remove(ix, db);
+
+		doorbell_free(p, db);
+		if (last)
+			kfree(key);
+	}
+	kvmfd_index_free(ix);
+}
+
+/* Frees what is in an index.  Its ranges are off the bus. */
+static void index_drop(struct kvmfd *p, enum kvm_bus idx)
+{
+	struct kvmfd_index *ix = kvmfd_bus_index(p, idx);
+
+	if (!ix)
+		return;
+
+	/* MMIO's is read by the fast bus, too. */
+	RCU_INIT_POINTER(p->bus[idx].index, NULL);
+	p->bus[idx].edited = true;
+	kvmfd_bus_settle(p);
+	index_free_all(p, ix);
+}
+
+/**
+ * kvmfd_ioeventfd_unlist() - the doorbells of a bus are no more
+ * @b: a bus that KVM has lost; &kvmfd.state_lock is held
+ *
+ * They stay in memory until the next request comes, or the attachment goes.
+ */
+void kvmfd_ioeventfd_unlist(struct kvmfd_bus *b)
+{
+	struct kvmfd *p = b->owner;
+	struct kvmfd_doorbell *db;
+	struct kvmfd_item *item;
+	unsigned long id;
+
+	xa_for_each(&p->items, id, item) {
+		if (item->kind != KVMFD_ENTRY_IOEVENTFD)
+			continue;
+		db = container_of(item, struct kvmfd_doorbell, item);
+		if (&p->bus[bus_of_flags(db->flags)] == b)
+			doorbell_unlist(p, db);
+	}
+}
+
+static void drop_lost(struct kvmfd *p, enum kvm_bus idx)
+{
+	struct kvmfd_bus *b = &p->bus[idx];
+	bool lost;
+
+	spin_lock(&p->state_lock);
+	lost = b->lost;
+	b->lost = false;
+	spin_unlock(&p->state_lock);
+
+	if (lost)
+		index_drop(p, idx);
+}
+
+/* Takes the key of others, if there are any, or makes one. */
+static int doorbell_set_key(struct kvmfd_index *ix, struct kvmfd_doorbell *db, u64 addr,
+			    u32 len, u64 mask)
+{
+	db->key = kvmfd_index_key(ix, addr, len, &mask);
+	if (db->key)
+		return 0;
+
+	db->key = kzalloc(sizeof(*db->key), GFP_KERNEL_ACCOUNT);
+	if (!db->key)
+		return -ENOMEM;
+
+	db->key->addr = addr;
+	db->key->len = len;
+	db->key->mask = mask;
+	return 0;
+}
+
+/* A doorbell that is in no index: frees its key unless others have it. */
+static void doorbell_discard(struct kvmfd *p, struct kvmfd_doorbell *db)
+{
+	struct kvmfd_key *key = db->key;
+
+	kvmfd_item_unreserve(p, &db->item);
+	doorbell_free(p, db);
+	if (!key->nr)
+		kfree(key);
 }
 
 static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
 					      const struct kvm_ioeventfd *args)
 {
+	struct kvmfd_index *ix = kvmfd_bus_index(p, bus_of_flags(args->flags));
+	u64 mask = mask_of_flags(args->flags);
 	struct kvmfd_doorbell *db;
 	int ret;
 
@@ -148,36 +257,33 @@ static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
 	if (!db)
 		return ERR_PTR(-ENOMEM);
 
+	db->flags = args->flags;
+	db->data = args->datamatch & mask;
 	db->eventfd = eventfd_ctx_fdget(args->fd);
 	if (IS_ERR(db->eventfd)) {
 		ret = PTR_ERR(db->eventfd);
 		goto free;
 	}
 
-	db->hits = alloc_percpu_gfp(u64, GFP_KERNEL_ACCOUNT);
-	if (!db->hits) {
-		ret = -ENOMEM;
+	ret = doorbell_set_key(ix, db, args->addr, args->len, mask);
+	if (ret)
 		goto put_eventfd;
-	}
+
+	ret = kvmfd_counter_get(p, db);
+	if (ret)
+		goto free_key;
 
 	ret = kvmfd_item_reserve(p, &db->item, KVMFD_ENTRY_IOEVENTFD);
 	if (ret)
-		goto free_hits;
+		goto put_counter;
 
-	db->bus = bus_of_flags(args->flags);
-	db->addr = args->addr;
-	db->len = args->len;
-	db->wildcard = !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
-	db->datamatch = args->datamatch;
-	db->flags = args->flags;
-	kvm_iodevice_init(&db->dev, &doorbell_ops);
-	kvm_iodevice_init(&db->fast, &kvmfd_fast_mmio_ops);
-	db->owner = p;
-	kvmfd_get(p);
 	return db;
 
-free_hits:
-	free_percpu(db->hits);
+put_counter:
+	kvmfd_counter_put(p, db);
+free_key:
+	if (!db->key->nr)
+		kfree(db->key);
 put_eventfd:
 	eventfd_ctx_put(db->eventfd);
 free:
@@ -185,100 +291,81 @@ free:
 	return ERR_PTR(ret);
 }
 
-/* From here on the doorbell is listed, and its bus devices keep it. */
-static void doorbell_add(struct kvmfd *p, struct kvmfd_doorbell *db, int nr_devs)
+static int prepare_ranges(struct kvmfd *p, enum kvm_bus idx, bool fast, int nr)
 {
-	lockdep_assert_held(&p->kvm->slots_lock);
+	int ret = kvmfd_bus_prepare(p, idx, nr);
 
-	spin_lock(&p->state_lock);
-	db->nr_devs = nr_devs;
-	list_add_tail(&db->link, &p->doorbells);
-	p->nr_doorbells++;
-	kvmfd_item_add(p, &db->item);
-	spin_unlock(&p->state_lock);
+	if (!ret && fast)
+		ret = kvmfd_bus_prepare(p, KVM_FAST_MMIO_BUS, nr);
+
+	return ret;
 }
 
-static void doorbell_del(struct kvmfd *p, struct kvmfd_doorbell *db)
+/* With kvm->slots_lock held if it succeeds. */
+static int lock_for_range(struct kvmfd *p, enum kvm_bus idx, bool fast)
 {
-	lockdep_assert_held(&p->state_lock);
+	int ret;
 
-	list_del(&db->link);
-	p->nr_doorbells--;
-	p->retired.hits += doorbell_hits(db);
-	kvmfd_item_del(p, &db->item);
-	if (list_empty(&p->doorbells))
-		wake_up(&p->doorbells_gone);
+	do {
+		ret = prepare_ranges(p, idx, fast, 1);
+		if (ret)
+			return ret;
+
+		mutex_lock(&p->kvm->slots_lock);
+		ret = kvmfd_bus_may_add(p, idx, 1);
+		if (!ret && fast)
+			ret = kvmfd_bus_may_add(p, KVM_FAST_MMIO_BUS, 1);
+		if (ret)
+			mutex_unlock(&p->kvm->slots_lock);
+	} while (ret == -EAGAIN);
+
+	return ret;
 }
 
-/**
- * kvmfd_doorbell_destroyed() - KVM has dropped one of a doorbell's devices
- * @db: the doorbell
- *
- * From the devices' destructors: the VM is going away, or KVM has lost the bus,
- * which it does when it cannot shrink it (then kvm->slots_lock is held).  No
- * vCPU can be in the device any more.  Frees the doorbell with its last device.
- */
-void kvmfd_doorbell_destroyed(struct kvmfd_doorbell *db)
+static void insert_range(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_key *key)
 {
-	struct kvmfd *p = db->owner;
-	bool last;
+	struct kvm_io_range range = {
+		.addr = key->addr,
+		.len = key->len,
+		.dev = &p->bus[idx].dev,
+	};
 
-	spin_lock(&p->state_lock);
-	last = !--db->nr_devs;
-	if (last)
-		doorbell_del(p, db);
-	spin_unlock(&p->state_lock);
-
-	if (last)
-		doorbell_free(db);
-}
-
-static bool doorbells_collide(const struct kvmfd_doorbell *a,
-			      const struct kvmfd_doorbell *b)
-{
-	if (a->bus != b->bus || a->addr != b->addr)
-		return false;
-	if (!a->len || !b->len)
-		return true;
-	if (a->len != b->len)
-		return false;
-
-	return a->wildcard || b->wildcard || a->datamatch == b->datamatch;
-}
-
-static bool doorbell_collides(struct kvmfd *p, const struct kvmfd_doorbell *db)
-{
-	const struct kvmfd_doorbell *other;
-
-	lockdep_assert_held(&p->kvm->slots_lock);
-
-	list_for_each_entry(other, &p->doorbells, link)
-		if (doorbells_collide(other, db))
-			return true;
-
-	return false;
+	kvmfd_bus_add(p, idx, &range, 1);
 }
 
 static int doorbell_insert(struct kvmfd *p, struct kvmfd_doorbell *db)
 {
-	bool fast = kvmfd_fast_mmio_wanted(db);
-	int ret;
+	enum kvm_bus idx = bus_of_flags(db->flags);
+	struct kvmfd_index *ix = kvmfd_bus_index(p, idx), *new = NULL;
+	const struct kvmfd_key *key = db->key;
+	int ret = 0;
 
-	lockdep_assert_held(&p->kvm->slots_lock);
-
-	if (doorbell_collides(p, db))
+	if (kvmfd_index_collides(ix, key->addr, key->len, key->mask, db->data))
 		return -EEXIST;
 
-	ret = kvmfd_bus_reserve(p, db->bus);
-	if (!ret && fast)
-		ret = kvmfd_bus_reserve(p, KVM_FAST_MMIO_BUS);
-	if (ret)
-		return ret;
+	if (!kvmfd_index_has_room(ix, 1)) {
+		new = kvmfd_index_copy(ix, 1);
+		if (!new)
+			return -ENOMEM;
+	}
 
-	doorbell_add(p, db, fast ? 2 : 1);
-	kvmfd_bus_insert(p, db->bus, db->addr, db->len, &db->dev);
-	if (fast)
-		kvmfd_bus_insert(p, KVM_FAST_MMIO_BUS, db->addr, db->len, &db->fast);
+	/* The first at an address and length: its bus does not know of them yet. */
+	if (!kvmfd_index_key(ix, key->addr, key->len, NULL)) {
+		ret = lock_for_range(p, idx, is_fast(db));
+		if (ret) {
+			kvmfd_index_free(new);
+			return ret;
+		}
+		insert_range(p, idx, key);
+		if (is_fast(db))
+			insert_range(p, KVM_FAST_MMIO_BUS, key);
+		mutex_unlock(&p->kvm->slots_lock);
+	}
+
+	doorbell_list(p, db);
+	kvmfd_index_insert(new ? new : ix, db);
+	if (new)
+		index_replace(p, idx, new);
 
 	return 0;
 }
@@ -316,69 +403,74 @@ static int ioeventfd_assign(struct kvmfd *p, const struct kvm_ioeventfd *args)
 	if (IS_ERR(db))
 		return PTR_ERR(db);
 
-	mutex_lock(&p->kvm->slots_lock);
 	ret = doorbell_insert(p, db);
-	mutex_unlock(&p->kvm->slots_lock);
-
-	if (ret) {
-		kvmfd_item_unreserve(p, &db->item);
-		doorbell_free(db);
-		return ret;
-	}
+	if (ret)
+		doorbell_discard(p, db);
 
 	/* The write that follows this call must hit. */
 	kvmfd_bus_settle(p);
-	return 0;
+	return ret;
 }
 
 static struct kvmfd_doorbell *doorbell_find(struct kvmfd *p,
-					    const struct kvm_ioeventfd *args,
-					    const struct eventfd_ctx *eventfd)
+					    const struct kvm_ioeventfd *args)
 {
-	bool wildcard = !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
-	enum kvm_bus bus = bus_of_flags(args->flags);
-	struct kvmfd_doorbell *db;
-
-	lockdep_assert_held(&p->kvm->slots_lock);
-
-	list_for_each_entry(db, &p->doorbells, link)
-		if (db->bus == bus && db->eventfd == eventfd &&
-		    db->addr == args->addr && db->len == args->len &&
-		    db->wildcard == wildcard &&
-		    (wildcard || db->datamatch == args->datamatch))
-			return db;
-
-	return NULL;
-}
-
-static int ioeventfd_deassign(struct kvmfd *p, const struct kvm_ioeventfd *args)
-{
+	struct kvmfd_index *ix = kvmfd_bus_index(p, bus_of_flags(args->flags));
 	struct eventfd_ctx *eventfd;
 	struct kvmfd_doorbell *db;
 
 	eventfd = eventfd_ctx_fdget(args->fd);
 	if (IS_ERR(eventfd))
-		return PTR_ERR(eventfd);
+		return ERR_CAST(eventfd);
 
-	mutex_lock(&p->kvm->slots_lock);
-	db = doorbell_find(p, args, eventfd);
-	if (db) {
-		kvmfd_bus_remove(p, db->bus, &db->dev);
-		if (kvmfd_fast_mmio_wanted(db))
-			kvmfd_bus_remove(p, KVM_FAST_MMIO_BUS, &db->fast);
-	}
-	mutex_unlock(&p->kvm->slots_lock);
+	db = kvmfd_index_doorbell(ix, args->addr, args->len, mask_of_flags(args->flags),
+				  args->datamatch);
+	if (!db || db->eventfd != eventfd)
+		db = ERR_PTR(-ENOENT);
 
 	eventfd_ctx_put(eventfd);
-	if (!db)
-		return -ENOENT;
+	return db;
+}
 
-	/* Off its buses: no destructor can come for it, it is ours alone. */
+static void remove_range(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_key *key,
+			 bool fast)
+{
+	/* Without memory it goes, too, but leaves its place behind. */
+	prepare_ranges(p, idx, fast, 0);
+
+	mutex_lock(&p->kvm->slots_lock);
+	kvmfd_bus_remove(p, idx, key->addr, key->len);
+	kvmfd_bus_compact(p, idx);
+	if (fast) {
+		kvmfd_bus_remove(p, KVM_FAST_MMIO_BUS, key->addr, key->len);
+		kvmfd_bus_compact(p, KVM_FAST_MMIO_BUS);
+	}
+	mutex_unlock(&p->kvm->slots_lock);
+}
+
+static int ioeventfd_deassign(struct kvmfd *p, const struct kvm_ioeventfd *args)
+{
+	enum kvm_bus idx = bus_of_flags(args->flags);
+	struct kvmfd_index *ix = kvmfd_bus_index(p, idx);
+	struct kvmfd_doorbell *db;
+	struct kvmfd_key *key;
+	bool last;
+
+	db = doorbell_find(p, args);
+	if (IS_ERR(db))
+		return PTR_ERR(db);
+
+	key = db->key;
+	last = kvmfd_index_remove(ix, db);
+	if (!kvmfd_index_key(ix, key->addr, key->len, NULL))
+		remove_range(p, idx, key, is_fast(db));
+
+	p->bus[idx].edited = true;
 	kvmfd_bus_settle(p);
-	spin_lock(&p->state_lock);
-	doorbell_del(p, db);
-	spin_unlock(&p->state_lock);
-	doorbell_free(db);
+	doorbell_free(p, db);
+	if (last)
+		kfree(key);
+
 	return 0;
 }
 
@@ -397,6 +489,7 @@ int kvmfd_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *args)
 {
 	lockdep_assert_held(&p->lock);
 
+	drop_lost(p, bus_of_flags(args->flags));
 	if (args->flags & KVM_IOEVENTFD_FLAG_DEASSIGN)
 		return ioeventfd_deassign(p, args);
 
@@ -409,25 +502,33 @@ int kvmfd_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *args)
  */
 void kvmfd_ioeventfd_remove_all(struct kvmfd *p)
 {
-	struct kvmfd_doorbell *db, *next;
-	LIST_HEAD(doorbells);
 	int i;
 
 	lockdep_assert_held(&p->lock);
 
-	mutex_lock(&p->kvm->slots_lock);
 	for (i = 0; i < KVM_NR_BUSES; i++)
-		kvmfd_bus_remove(p, i, NULL);
+		kvmfd_bus_prepare(p, i, 0);
+	mutex_lock(&p->kvm->slots_lock);
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		kvmfd_bus_remove_all(p, i);
+		kvmfd_bus_compact(p, i);
+	}
 	mutex_unlock(&p->kvm->slots_lock);
 	kvmfd_bus_settle(p);
 
-	spin_lock(&p->state_lock);
-	list_for_each_entry_safe(db, next, &p->doorbells, link) {
-		doorbell_del(p, db);
-		list_add(&db->link, &doorbells);
-	}
-	spin_unlock(&p->state_lock);
+	for (i = 0; i < KVM_NR_BUSES; i++)
+		index_drop(p, i);
+}
 
-	list_for_each_entry_safe(db, next, &doorbells, link)
-		doorbell_free(db);
+/**
+ * kvmfd_ioeventfd_free_all() - free what went down with the VM
+ * @p: the attachment, which nobody else has any more
+ */
+void kvmfd_ioeventfd_free_all(struct kvmfd *p)
+{
+	int i;
+
+	for (i = 0; i < KVM_NR_BUSES; i++)
+		index_free_all(p, rcu_dereference_protected(p->bus[i].index, true));
+	kvmfd_counters_free(p);
 }

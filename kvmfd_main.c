@@ -30,7 +30,7 @@ static int kvmfd_release(struct inode *inode, struct file *file)
 
 	if (p->id)
 		kvmfd_detach(p);
-	kvmfd_put(p);
+	kvmfd_destroy(p);
 	return 0;
 }
 

@@ -51,12 +51,14 @@ void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item)
  * kvmfd_item_del() - an item is no more
  * @p: the attachment, &kvmfd.state_lock held
  * @item: the item; may be freed once the lock is dropped
+ *
+ * Return: whether it was listed still.
  */
-void kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item)
+bool kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item)
 {
 	lockdep_assert_held(&p->state_lock);
 
-	xa_erase(&p->items, item->id);
+	return xa_erase(&p->items, item->id);
 }
 
 /*

@@ -8,10 +8,10 @@
  *  - An irqfd of ours that no eventfd drives, the sentinel, is on KVM's list.
  *    When the VM's file is released KVM queues its shutdown work, and waits for
  *    it before it goes on.  Until the work has run, the VM cannot go away.
- *  - When struct kvm itself goes, KVM calls the destructors of the devices on
- *    its buses.  As long as one of ours has not been called, it is still there.
+ *  - When struct kvm itself goes, KVM calls the destructor of the device of each
+ *    range on its buses.  As long as one of ours is left, it is still there.
  *
- * So kvmfd.kvm may be used while !closed, or while there are doorbells, with
+ * So kvmfd.kvm may be used while !closed, or while there are ranges, with
  * state_lock held, just long enough to take a reference.
  */
 #include <linux/file.h>
@@ -29,7 +29,7 @@ static DEFINE_SPINLOCK(attachments_lock);
 /**
  * kvmfd_create() - for a newly opened /dev/kvmfd
  *
- * Return: what kvmfd_put() will free, or NULL.
+ * Return: what kvmfd_destroy() will free, or NULL.
  */
 struct kvmfd *kvmfd_create(void)
 {
@@ -38,43 +38,26 @@ struct kvmfd *kvmfd_create(void)
 	if (!p)
 		return NULL;
 
-	kref_init(&p->ref);
 	mutex_init(&p->lock);
 	spin_lock_init(&p->state_lock);
-	INIT_LIST_HEAD(&p->doorbells);
-	init_waitqueue_head(&p->doorbells_gone);
+	init_waitqueue_head(&p->ranges_gone);
 	INIT_LIST_HEAD(&p->link);
 	xa_init(&p->items);
+	kvmfd_ioeventfd_setup(p);
 	kvmfd_irqfd_setup(p);
 	return p;
 }
 
 /**
- * kvmfd_get() - take a reference
- * @p: an attachment
+ * kvmfd_destroy() - the open file is no more
+ * @p: detached, or never attached
  */
-void kvmfd_get(struct kvmfd *p)
+void kvmfd_destroy(struct kvmfd *p)
 {
-	kref_get(&p->ref);
-}
-
-static void kvmfd_free(struct kref *ref)
-{
-	struct kvmfd *p = container_of(ref, struct kvmfd, ref);
-
-	kvmfd_bus_free(p);
+	kvmfd_ioeventfd_free_all(p);
 	xa_destroy(&p->items);
 	mutex_destroy(&p->lock);
 	kfree(p);
-}
-
-/**
- * kvmfd_put() - drop a reference
- * @p: an attachment
- */
-void kvmfd_put(struct kvmfd *p)
-{
-	kref_put(&p->ref, kvmfd_free);
 }
 
 static struct kvmfd *attachment_of(struct kvm *kvm)
@@ -295,12 +278,12 @@ void kvmfd_unpin(struct kvmfd *p)
 	kvm_put_kvm(p->kvm);
 }
 
-static bool doorbells_gone(struct kvmfd *p)
+static bool ranges_gone(struct kvmfd *p)
 {
 	bool gone;
 
 	spin_lock(&p->state_lock);
-	gone = list_empty(&p->doorbells);
+	gone = !p->nr_ranges;
 	spin_unlock(&p->state_lock);
 
 	return gone;
@@ -330,7 +313,7 @@ void kvmfd_detach(struct kvmfd *p)
 
 		/* The file is gone; vCPUs may keep the VM, and its doorbells. */
 		spin_lock(&p->state_lock);
-		if (!list_empty(&p->doorbells))
+		if (p->nr_ranges)
 			pinned = kvm_get_kvm_safe(p->kvm);
 		spin_unlock(&p->state_lock);
 	}
@@ -343,7 +326,7 @@ void kvmfd_detach(struct kvmfd *p)
 		kvm_put_kvm(p->kvm);
 	} else {
 		/* Another task is in the middle of the VM's destruction. */
-		wait_event(p->doorbells_gone, doorbells_gone(p));
+		wait_event(p->ranges_gone, ranges_gone(p));
 	}
 
 	/* After the reference: the VM's destruction may have been ours to run. */

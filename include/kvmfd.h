@@ -21,7 +21,6 @@
 #ifndef KVMFD_H
 #define KVMFD_H
 
-#include <linux/kref.h>
 #include <linux/kvm_host.h>
 #include <linux/kvm_irqfd.h>
 #include <linux/list.h>
@@ -36,20 +35,39 @@
 
 #include <linux/kvmfd.h>
 
+struct kvmfd;
+struct kvmfd_index;
+
 /**
  * struct kvmfd_bus - kvmfd's hold on one of the VM's buses
- * @spare: an array that no reader can see any more, for the next edit, or NULL.
- *	It is what lets a removal do without memory.
- * @spare_room: ranges that fit into @spare
+ * @owner: the attachment that this is part of
+ * @dev: the device of all ranges that are kvmfd's
+ * @index: what is in them, NULL if nothing ever was.  Changed under kvmfd.lock,
+ *	read by vCPU threads under kvm->srcu.
+ * @nr_ranges: ranges on the bus, under kvmfd.state_lock.  The attachment does not
+ *	go before them.
+ * @lost: KVM has dropped the bus; what is in @index is no more.  Under
+ *	kvmfd.state_lock.
+ * @overlaps: ranges may be hulls of several
+ * @next: an array for the next edit, or NULL
+ * @next_room: ranges that fit into @next
  * @retired: the array that the last edit replaced; readers may still be in it
+ * @retired_index: the same for @index
  * @edited: an edit has not been followed by kvmfd_bus_settle() yet
  *
- * All fields under kvmfd.lock.
+ * All from @overlaps on under kvmfd.lock.
  */
 struct kvmfd_bus {
-	struct kvm_io_bus *spare;
-	int spare_room;
+	struct kvmfd *owner;
+	struct kvm_io_device dev;
+	struct kvmfd_index __rcu *index;
+	u32 nr_ranges;
+	bool lost;
+	bool overlaps;
+	struct kvm_io_bus *next;
+	int next_room;
 	struct kvm_io_bus *retired;
+	struct kvmfd_index *retired_index;
 	bool edited;
 };
 
@@ -65,8 +83,8 @@ struct kvmfd_item {
 
 /**
  * struct kvmfd - one open /dev/kvmfd and, once attached, its hold on a VM
- * @ref: the open file, and every doorbell on one of the VM's buses
  * @lock: for attaching, and for one change of doorbells at a time; protects @bus
+ *	and @counters
  * @state_lock: protects what is grouped below it.  KVM's destructors and the
  *	workers take it, so it is never held across anything that waits.
  * @id: id of the attachment, 0 before there is one
@@ -75,10 +93,8 @@ struct kvmfd_item {
  * @vendor: kvm-amd or kvm-intel, held from attach to the end: since 6.12 it is
  *	pinned by KVM's open files alone, not by the VM
  * @closed: the VM's file has been released, or this file is being released
- * @doorbells: &kvmfd_doorbell.link, all those with a device on a bus.  Changed
- *	under @state_lock; @lock and kvm->slots_lock together let no change
- *	happen either, while the VM is pinned.
- * @nr_doorbells: length of @doorbells
+ * @nr_ranges: sum of &kvmfd_bus.nr_ranges
+ * @nr_doorbells: doorbells in @items
  * @nr_irqfds: irqfds that are not yet torn down
  * @items: &kvmfd_item by id
  * @retired: counters of the items that are no more
@@ -86,15 +102,15 @@ struct kvmfd_item {
  * @link: place in the list of attachments, under its lock
  * @sentinel: an irqfd that never fires, on KVM's own list: KVM runs its
  *	shutdown work, and waits for it, when the VM's file is released
- * @doorbells_gone: woken when @doorbells becomes empty
+ * @ranges_gone: woken when @nr_ranges becomes 0
  * @bus: by enum kvm_bus
+ * @counters: &kvmfd_counters.link, those with free counters first
  * @irqfd_lock: irq-safe, protects @irqfds, @dying and &kvmfd_irqfd.dying
  * @irqfds: &kvmfd_irqfd.link of those that are active
  * @dying: &kvmfd_irqfd.link of those that @reap has to tear down
  * @reap: tears down all of @dying
  */
 struct kvmfd {
-	struct kref ref;
 	struct mutex lock; /* attach, KVM_IOEVENTFD, bus */
 
 	spinlock_t state_lock; /* id ... retired */
@@ -102,7 +118,7 @@ struct kvmfd {
 	struct kvm *kvm;
 	struct module *vendor;
 	bool closed;
-	struct list_head doorbells;
+	u32 nr_ranges;
 	u64 nr_doorbells;
 	u64 nr_irqfds;
 	struct xarray items;
@@ -115,8 +131,9 @@ struct kvmfd {
 	atomic64_t last_id;
 	struct list_head link;
 	struct kvm_kernel_irqfd sentinel;
-	wait_queue_head_t doorbells_gone;
+	wait_queue_head_t ranges_gone;
 	struct kvmfd_bus bus[KVM_NR_BUSES];
+	struct list_head counters;
 
 	spinlock_t irqfd_lock; /* irqfds, dying */
 	struct list_head irqfds;
@@ -125,40 +142,41 @@ struct kvmfd {
 };
 
 /**
+ * struct kvmfd_key - what doorbells that differ in their data have in common
+ * @addr: the only address that hits
+ * @mask: the bits of the value that count: all for a datamatch, none for a wildcard
+ * @len: the only width that hits in bytes, 0 for any
+ * @nr: doorbells in the index that have it; under kvmfd.lock
+ *
+ * Freed after a grace period of kvm->srcu.
+ */
+struct kvmfd_key {
+	u64 addr;
+	u64 mask;
+	u32 len;
+	u32 nr;
+};
+
+/**
  * struct kvmfd_doorbell - one ioeventfd
  * @item: its place in the list
- * @owner: the attachment; a reference
- * @link: in &kvmfd.doorbells
- * @dev: the device on @bus
- * @fast: its twin on KVM_FAST_MMIO_BUS, see fast_mmio.c
- * @nr_devs: how many of the two are on their bus; under &kvmfd.state_lock
+ * @key: where and how it is hit
+ * @data: the only value that hits, of the bits that count
  * @eventfd: signalled by a hit; a reference, so that closing the eventfd does
  *	not take the doorbell away
  * @hits: guest writes that hit, counted where they happen
- * @bus: MMIO, PIO or s390's CCW bus (which KVM takes everywhere)
- * @addr: the only address that hits
- * @len: the only width that hits in bytes, 0 for any
- * @wildcard: any value hits
- * @datamatch: else the only value that hits, compared as 64 bits
+ * @counters: what @hits is one of
  * @flags: KVM_IOEVENTFD_FLAG_* of the assign
  *
- * All but @nr_devs, @link and @hits is constant while a device is on a bus.
- * Freed after a grace period of kvm->srcu, or by the last destructor.
+ * Constant while it is in the index.  Freed after a grace period of kvm->srcu.
  */
 struct kvmfd_doorbell {
 	struct kvmfd_item item;
-	struct kvmfd *owner;
-	struct list_head link;
-	struct kvm_io_device dev;
-	struct kvm_io_device fast;
-	int nr_devs;
+	struct kvmfd_key *key;
+	u64 data;
 	struct eventfd_ctx *eventfd;
 	u64 __percpu *hits;
-	enum kvm_bus bus;
-	u64 addr;
-	u32 len;
-	bool wildcard;
-	u64 datamatch;
+	struct kvmfd_counters *counters;
 	u32 flags;
 };
 
@@ -196,8 +214,7 @@ struct kvmfd_irqfd {
 
 /* vm.c */
 struct kvmfd *kvmfd_create(void);
-void kvmfd_get(struct kvmfd *p);
-void kvmfd_put(struct kvmfd *p);
+void kvmfd_destroy(struct kvmfd *p);
 int kvmfd_attach(struct kvmfd *p, int vm_fd);
 void kvmfd_detach(struct kvmfd *p);
 int kvmfd_find(int vm_fd, u64 *id);
@@ -205,24 +222,50 @@ int kvmfd_pin(struct kvmfd *p);
 void kvmfd_unpin(struct kvmfd *p);
 
 /* io_bus.c */
-int kvmfd_bus_reserve(struct kvmfd *p, enum kvm_bus idx);
-void kvmfd_bus_insert(struct kvmfd *p, enum kvm_bus idx, gpa_t addr, int len,
-		      struct kvm_io_device *dev);
-void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_device *dev);
+int kvmfd_bus_prepare(struct kvmfd *p, enum kvm_bus idx, int nr);
+int kvmfd_bus_may_add(struct kvmfd *p, enum kvm_bus idx, int nr);
+void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_range *ranges, int nr);
+void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len);
+void kvmfd_bus_remove_all(struct kvmfd *p, enum kvm_bus idx);
+void kvmfd_bus_compact(struct kvmfd *p, enum kvm_bus idx);
 void kvmfd_bus_settle(struct kvmfd *p);
-void kvmfd_bus_free(struct kvmfd *p);
+void kvmfd_bus_range_destroyed(struct kvmfd_bus *b);
+
+/* index.c */
+struct kvmfd_doorbell *kvmfd_index_hit(const struct kvmfd_index *ix, u64 addr, int len,
+				       const void *val);
+struct kvmfd_key *kvmfd_index_key(const struct kvmfd_index *ix, u64 addr, u32 len,
+				  const u64 *mask);
+struct kvmfd_doorbell *kvmfd_index_doorbell(const struct kvmfd_index *ix, u64 addr,
+					    u32 len, u64 mask, u64 data);
+bool kvmfd_index_collides(const struct kvmfd_index *ix, u64 addr, u32 len, u64 mask,
+			  u64 data);
+bool kvmfd_index_reaches_into(const struct kvmfd_index *ix, u64 addr, u32 len);
+bool kvmfd_index_has_room(const struct kvmfd_index *ix, u32 extra);
+void kvmfd_index_insert(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
+bool kvmfd_index_remove(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
+struct kvmfd_index *kvmfd_index_copy(const struct kvmfd_index *old, u32 extra);
+struct kvmfd_doorbell *kvmfd_index_next(const struct kvmfd_index *ix, u32 *cursor);
+void kvmfd_index_free(struct kvmfd_index *ix);
+
+/* counters.c */
+int kvmfd_counter_get(struct kvmfd *p, struct kvmfd_doorbell *db);
+void kvmfd_counter_put(struct kvmfd *p, struct kvmfd_doorbell *db);
+void kvmfd_counters_free(struct kvmfd *p);
+u64 kvmfd_counter_sum(const struct kvmfd_doorbell *db);
 
 /* ioeventfd.c */
+void kvmfd_ioeventfd_setup(struct kvmfd *p);
 int kvmfd_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *args);
 void kvmfd_ioeventfd_remove_all(struct kvmfd *p);
+void kvmfd_ioeventfd_free_all(struct kvmfd *p);
+struct kvmfd_index *kvmfd_bus_index(struct kvmfd *p, enum kvm_bus idx);
+void kvmfd_ioeventfd_unlist(struct kvmfd_bus *b);
 void kvmfd_doorbell_ring(struct kvmfd_doorbell *db);
-void kvmfd_doorbell_destroyed(struct kvmfd_doorbell *db);
-bool kvmfd_doorbell_owns(struct kvmfd *p, struct kvm_io_device *dev);
 void kvmfd_doorbell_describe(struct kvmfd_doorbell *db, struct kvmfd_entry *entry);
 
 /* fast_mmio.c */
 extern const struct kvm_io_device_ops kvmfd_fast_mmio_ops;
-bool kvmfd_fast_mmio_wanted(const struct kvmfd_doorbell *db);
 
 /* irqfd.c */
 int kvmfd_irqfd_init(void);
@@ -237,7 +280,7 @@ struct seq_file;
 int kvmfd_item_reserve(struct kvmfd *p, struct kvmfd_item *item, u32 kind);
 void kvmfd_item_unreserve(struct kvmfd *p, struct kvmfd_item *item);
 void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item);
-void kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item);
+bool kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item);
 void kvmfd_info(struct kvmfd *p, struct kvmfd_info *info);
 int kvmfd_list(struct kvmfd *p, struct kvmfd_list *args);
 void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m);
