@@ -333,19 +333,14 @@ static void remove(struct table *t, u64 hash, const void *what)
  * kvmfd_index_remove() - a doorbell will not be found any more
  * @ix: the index, kvmfd.lock held
  * @db: a doorbell in it.  Readers may have found it still, and its key.
- *
- * Return: whether it was the last that had its key.
  */
-bool kvmfd_index_remove(struct kvmfd_index *ix, struct kvmfd_doorbell *db)
+void kvmfd_index_remove(struct kvmfd_index *ix, struct kvmfd_doorbell *db)
 {
 	struct kvmfd_key *key = db->key;
 
 	remove(&ix->doorbells, doorbell_hash(ix, key, db->data), db);
-	if (--key->nr)
-		return false;
-
-	remove(&ix->keys, key_hash(ix, key->addr, key->len), key);
-	return true;
+	if (!--key->nr)
+		remove(&ix->keys, key_hash(ix, key->addr, key->len), key);
 }
 
 static u32 bits_for(u32 n)

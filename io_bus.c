@@ -172,13 +172,7 @@ void kvmfd_bus_range_destroyed(struct kvmfd_bus *b)
 	spin_unlock(&p->state_lock);
 }
 
-static void append(struct kvm_io_bus *new, const struct kvm_io_range *ranges, int nr)
-{
-	memcpy(&new->range[new->dev_count], ranges, nr * sizeof(*ranges));
-	new->dev_count += nr;
-}
-
-static struct kvm_io_bus *bus_begin(struct kvmfd_bus *b, const struct kvm_io_bus *old)
+static struct kvm_io_bus *edit_begin(struct kvmfd_bus *b, const struct kvm_io_bus *old)
 {
 	struct kvm_io_bus *new = b->next;
 
@@ -187,15 +181,49 @@ static struct kvm_io_bus *bus_begin(struct kvmfd_bus *b, const struct kvm_io_bus
 	return new;
 }
 
-static void bus_publish(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *old)
+static void append(struct kvm_io_bus *new, const struct kvm_io_range *ranges, int nr)
+{
+	memcpy(&new->range[new->dev_count], ranges, nr * sizeof(*ranges));
+	new->dev_count += nr;
+}
+
+/* Appends old->range[from..to) to @new, all but the tombstones. */
+static void append_old(struct kvmfd_bus *b, struct kvm_io_bus *new,
+		       const struct kvm_io_bus *old, int from, int to)
+{
+	if (!b->buried) {
+		append(new, &old->range[from], to - from);
+		return;
+	}
+
+	for (; from < to; from++) {
+		if (old->range[from].dev == &tombstone) {
+			/* Our caller's open file keeps the module here. */
+			module_put(THIS_MODULE);
+			new->ioeventfd_count--;
+		} else {
+			append(new, &old->range[from], 1);
+		}
+	}
+}
+
+/* @nr ranges more, or fewer if less than 0. */
+static void edit_end(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *old, int nr)
 {
 	struct kvmfd_bus *b = &p->bus[idx];
 
+	spin_lock(&p->state_lock);
+	ranges_changed(b, nr);
+	spin_unlock(&p->state_lock);
+
+	/* Counted as KVM counts its own: not against NR_IOBUS_DEVS. */
+	b->next->ioeventfd_count += nr;
 	WARN_ON_ONCE(b->retired);
 	rcu_assign_pointer(p->kvm->buses[idx], b->next);
 	b->next = NULL;
 	b->next_room = 0;
 	b->retired = old;
+	b->buried = false;
 	b->edited = true;
 }
 
@@ -207,7 +235,7 @@ static void bus_publish(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *ol
 static int unite_ranges(struct kvmfd_bus *b, const struct kvm_io_bus *bus,
 			struct kvm_io_range *ranges, int nr)
 {
-	const struct kvm_io_range *ours = bus->range, *end = ours + bus->dev_count;
+	const struct kvm_io_range *e = bus->range, *end = e + bus->dev_count;
 	struct kvm_io_range *last = NULL;
 	int i, kept = 0;
 
@@ -221,16 +249,19 @@ static int unite_ranges(struct kvmfd_bus *b, const struct kvm_io_bus *bus,
 			last = &ranges[kept++];
 			*last = *r;
 		}
-		for (; ours < end; ours++) {
-			if (ours->dev != &b->dev)
+		while (e < end && e->addr + b->longest < last->addr)
+			e++;
+		for (; e < end; e++) {
+			if (e->dev != &b->dev)
 				continue;
-			if (ranges_overlap(last, ours)) {
-				range_unite(last, ours);
+			if (ranges_overlap(last, e)) {
+				range_unite(last, e);
 				b->overlaps = true;
-			} else if (ours->addr > last->addr) {
+			} else if (e->addr > last->addr) {
 				break;
 			}
 		}
+		b->longest = max(b->longest, last->len);
 	}
 
 	return kept;
@@ -250,49 +281,49 @@ void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_range *range
 {
 	struct kvm_io_bus *old = bus_get(p->kvm, idx), *new;
 	struct kvmfd_bus *b = &p->bus[idx];
-	int i, done = 0, next = 0, dropped = 0;
+	int i = 0, n, done = 0, dropped = 0;
 
 	lockdep_assert_held(&p->lock);
 
-	if (!b->nr_ranges)
+	if (!b->nr_ranges) {
 		b->overlaps = false;
+		b->longest = 0;
+	}
 	nr = unite_ranges(b, old, ranges, nr);
-	new = bus_begin(b, old);
-	for (i = 0; i < old->dev_count; i++) {
-		const struct kvm_io_range *r = &old->range[i];
-		bool drop = false;
 
-		if (next < nr && range_before(ranges[next].addr, ranges[next].len, r)) {
-			append(new, &old->range[done], i - done);
+	new = edit_begin(b, old);
+	for (n = 0; n < nr; n++) {
+		const struct kvm_io_range *r = &ranges[n];
+		bool placed = false;
+
+		while (i < old->dev_count && old->range[i].addr < r->addr)
+			i++;
+		/* From here to the end of @r, what is ours has become part of it. */
+		for (; i < old->dev_count; i++) {
+			const struct kvm_io_range *e = &old->range[i];
+
+			if (!placed && range_before(r->addr, r->len, e)) {
+				append_old(b, new, old, done, i);
+				append(new, r, 1);
+				done = i;
+				placed = true;
+			}
+			if (e->addr > range_last(r))
+				break;
+			if (e->dev == &b->dev) {
+				append_old(b, new, old, done, i);
+				done = i + 1;
+				dropped++;
+			}
+		}
+		if (!placed) {
+			append_old(b, new, old, done, i);
+			append(new, r, 1);
 			done = i;
-			while (next < nr &&
-			       range_before(ranges[next].addr, ranges[next].len, r))
-				append(new, &ranges[next++], 1);
-		}
-		if (r->dev == &b->dev) {
-			/* Now part of a hull. */
-			drop = (next && ranges_overlap(&ranges[next - 1], r)) ||
-			       (next < nr && ranges_overlap(&ranges[next], r));
-			dropped += drop;
-		} else if (r->dev == &tombstone) {
-			/* Our caller's open file keeps the module here. */
-			module_put(THIS_MODULE);
-			new->ioeventfd_count--;
-			drop = true;
-		}
-		if (drop) {
-			append(new, &old->range[done], i - done);
-			done = i + 1;
 		}
 	}
-	append(new, &old->range[done], old->dev_count - done);
-	append(new, &ranges[next], nr - next);
-	/* Counted as KVM counts its own: not against NR_IOBUS_DEVS. */
-	new->ioeventfd_count += nr - dropped;
-	spin_lock(&p->state_lock);
-	ranges_changed(b, nr - dropped);
-	spin_unlock(&p->state_lock);
-	bus_publish(p, idx, old);
+	append_old(b, new, old, done, old->dev_count);
+	edit_end(p, idx, old, nr - dropped);
 }
 
 /* The place of the range of ours that contains an address, or NULL. */
@@ -326,17 +357,29 @@ static struct kvm_io_range *find_range(struct kvmfd_bus *b, struct kvm_io_bus *b
 	return NULL;
 }
 
+/* Needs no memory: readers see the one device or the other. */
 static void bury(struct kvmfd_bus *b, struct kvm_io_range *r)
 {
 	struct kvmfd *p = b->owner;
 
-	/* Readers see the one or the other. */
 	WRITE_ONCE(r->dev, &tombstone);
 	__module_get(THIS_MODULE);
+	b->buried = true;
 	b->edited = true;
 	spin_lock(&p->state_lock);
 	ranges_changed(b, -1);
 	spin_unlock(&p->state_lock);
+}
+
+/* If there was memory for it. */
+static void drop_tombstones(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *old)
+{
+	struct kvmfd_bus *b = &p->bus[idx];
+
+	if (b->buried && old->dev_count <= b->next_room) {
+		append_old(b, edit_begin(b, old), old, 0, old->dev_count);
+		edit_end(p, idx, old, 0);
+	}
 }
 
 /**
@@ -346,14 +389,15 @@ static void bury(struct kvmfd_bus *b, struct kvm_io_range *r)
  * @addr: the address
  * @len: the length
  *
- * Cannot fail, and needs no memory.  A bus that KVM has lost is fine: the range
- * went with it.
+ * Cannot fail, and needs no memory, but does better if kvmfd_bus_prepare() got
+ * some.  A bus that KVM has lost is fine: the range went with it.
  */
 void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len)
 {
-	struct kvm_io_bus *bus = bus_get(p->kvm, idx);
+	struct kvm_io_bus *bus = bus_get(p->kvm, idx), *new;
 	struct kvmfd_bus *b = &p->bus[idx];
 	struct kvm_io_range *r;
+	int i;
 
 	lockdep_assert_held(&p->lock);
 
@@ -362,7 +406,17 @@ void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len)
 							   r->addr, r->len)))
 		return;
 
-	bury(b, r);
+	if (b->buried || bus->dev_count > b->next_room) {
+		bury(b, r);
+		drop_tombstones(p, idx, bus);
+		return;
+	}
+
+	i = r - bus->range;
+	new = edit_begin(b, bus);
+	append(new, bus->range, i);
+	append(new, r + 1, bus->dev_count - i - 1);
+	edit_end(p, idx, bus, -1);
 }
 
 /**
@@ -373,44 +427,26 @@ void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len)
 void kvmfd_bus_remove_all(struct kvmfd *p, enum kvm_bus idx)
 {
 	struct kvm_io_bus *bus = bus_get(p->kvm, idx);
+	struct kvmfd_bus *b = &p->bus[idx];
 	int i;
 
 	lockdep_assert_held(&p->lock);
 
-	for (i = 0; bus && i < bus->dev_count; i++)
-		if (bus->range[i].dev == &p->bus[idx].dev)
-			bury(&p->bus[idx], &bus->range[i]);
+	if (!bus || !b->nr_ranges)
+		return;
+	for (i = 0; i < bus->dev_count; i++)
+		if (bus->range[i].dev == &b->dev)
+			bury(b, &bus->range[i]);
+	drop_tombstones(p, idx, bus);
 }
 
-/**
- * kvmfd_bus_compact() - drop what has been removed
- * @p: the attachment, pinned, kvm->slots_lock held
- * @idx: the bus
- *
- * If there was memory for it: kvmfd_bus_prepare() came before.
- */
-void kvmfd_bus_compact(struct kvmfd *p, enum kvm_bus idx)
+static void free_arrays(struct kvmfd_bus *b)
 {
-	struct kvm_io_bus *old = bus_get(p->kvm, idx), *new;
-	struct kvmfd_bus *b = &p->bus[idx];
-	int i, done = 0;
-
-	lockdep_assert_held(&p->lock);
-
-	if (!old || !b->edited || old->dev_count > b->next_room)
-		return;
-
-	new = bus_begin(b, old);
-	for (i = 0; i < old->dev_count; i++) {
-		if (old->range[i].dev != &tombstone)
-			continue;
-		append(new, &old->range[done], i - done);
-		done = i + 1;
-		module_put(THIS_MODULE);
-		new->ioeventfd_count--;
-	}
-	append(new, &old->range[done], old->dev_count - done);
-	bus_publish(p, idx, old);
+	kfree(b->next);
+	kfree(b->retired);
+	b->next = NULL;
+	b->next_room = 0;
+	b->retired = NULL;
 }
 
 /**
@@ -435,13 +471,12 @@ void kvmfd_bus_settle(struct kvmfd *p)
 	for (i = 0; i < KVM_NR_BUSES; i++) {
 		struct kvmfd_bus *b = &p->bus[i];
 
-		kfree(b->next);
-		kfree(b->retired);
-		kvmfd_index_free(b->retired_index);
-		b->next = NULL;
-		b->next_room = 0;
-		b->retired = NULL;
-		b->retired_index = NULL;
 		b->edited = false;
+		if (b->next || b->retired)
+			free_arrays(b);
+		if (b->retired_index) {
+			kvmfd_index_free(b->retired_index);
+			b->retired_index = NULL;
+		}
 	}
 }

@@ -55,6 +55,8 @@ void kvmfd_ioeventfd_setup(struct kvmfd *p)
 	INIT_LIST_HEAD(&p->counters);
 	for (i = 0; i < KVM_NR_BUSES; i++) {
 		p->bus[i].owner = p;
+		/* What an earlier attachment may have left on it. */
+		p->bus[i].buried = true;
 		kvm_iodevice_init(&p->bus[i].dev, i == KVM_FAST_MMIO_BUS ?
 				  &kvmfd_fast_mmio_ops : &doorbell_ops);
 	}
@@ -123,7 +125,7 @@ static void doorbell_list(struct kvmfd *p, struct kvmfd_doorbell *db)
 {
 	spin_lock(&p->state_lock);
 	p->nr_doorbells++;
-	kvmfd_item_add(p, &db->item);
+	kvmfd_item_add(p, &db->item, KVMFD_ENTRY_IOEVENTFD);
 	spin_unlock(&p->state_lock);
 }
 
@@ -131,13 +133,14 @@ static void doorbell_unlist(struct kvmfd *p, struct kvmfd_doorbell *db)
 {
 	lockdep_assert_held(&p->state_lock);
 
-	if (!kvmfd_item_del(p, &db->item))
+	if (RB_EMPTY_NODE(&db->item.node))
 		return;
+	kvmfd_item_del(p, &db->item);
 	p->nr_doorbells--;
 	p->retired.hits += kvmfd_counter_sum(db);
 }
 
-/* It cannot be hit any more.  Its key is not freed. */
+/* It cannot be hit any more.  Frees its key, too, if it is the last to have it. */
 static void doorbell_free(struct kvmfd *p, struct kvmfd_doorbell *db)
 {
 	spin_lock(&p->state_lock);
@@ -146,6 +149,8 @@ static void doorbell_free(struct kvmfd *p, struct kvmfd_doorbell *db)
 
 	eventfd_ctx_put(db->eventfd);
 	kvmfd_counter_put(p, db);
+	if (db->key->mask && !db->key->nr)
+		kfree(db->key);
 	kfree(db);
 }
 
@@ -155,12 +160,8 @@ static void index_free_all(struct kvmfd *p, struct kvmfd_index *ix)
 	u32 cursor = 0;
 
 	while ((db = kvmfd_index_next(ix, &cursor))) {
-		struct kvmfd_key *key = db->key;
-		bool last = kvmfd_index_remove(ix, db);
-
+		kvmfd_index_remove(ix, db);
 		doorbell_free(p, db);
-		if (last)
-			kfree(key);
 	}
 	kvmfd_index_free(ix);
 }
@@ -191,9 +192,9 @@ void kvmfd_ioeventfd_unlist(struct kvmfd_bus *b)
 	struct kvmfd *p = b->owner;
 	struct kvmfd_doorbell *db;
 	struct kvmfd_item *item;
-	unsigned long id;
+	u64 id = 0;
 
-	xa_for_each(&p->items, id, item) {
+	for (; (item = kvmfd_item_after(p, id)); id = item->id) {
 		if (item->kind != KVMFD_ENTRY_IOEVENTFD)
 			continue;
 		db = container_of(item, struct kvmfd_doorbell, item);
@@ -220,29 +221,22 @@ static void drop_lost(struct kvmfd *p, enum kvm_bus idx)
 static int doorbell_set_key(struct kvmfd_index *ix, struct kvmfd_doorbell *db, u64 addr,
 			    u32 len, u64 mask)
 {
-	db->key = kvmfd_index_key(ix, addr, len, &mask);
-	if (db->key)
-		return 0;
+	struct kvmfd_key *key = db->own_key;
 
-	db->key = kzalloc(sizeof(*db->key), GFP_KERNEL_ACCOUNT);
-	if (!db->key)
-		return -ENOMEM;
+	if (mask) {
+		db->key = kvmfd_index_key(ix, addr, len, &mask);
+		if (db->key)
+			return 0;
+		key = kzalloc(sizeof(*key), GFP_KERNEL_ACCOUNT);
+		if (!key)
+			return -ENOMEM;
+	}
 
-	db->key->addr = addr;
-	db->key->len = len;
-	db->key->mask = mask;
+	key->addr = addr;
+	key->len = len;
+	key->mask = mask;
+	db->key = key;
 	return 0;
-}
-
-/* A doorbell that is in no index: frees its key unless others have it. */
-static void doorbell_discard(struct kvmfd *p, struct kvmfd_doorbell *db)
-{
-	struct kvmfd_key *key = db->key;
-
-	kvmfd_item_unreserve(p, &db->item);
-	doorbell_free(p, db);
-	if (!key->nr)
-		kfree(key);
 }
 
 static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
@@ -253,10 +247,11 @@ static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
 	struct kvmfd_doorbell *db;
 	int ret;
 
-	db = kzalloc(sizeof(*db), GFP_KERNEL_ACCOUNT);
+	db = kzalloc(struct_size(db, own_key, mask ? 0 : 1), GFP_KERNEL_ACCOUNT);
 	if (!db)
 		return ERR_PTR(-ENOMEM);
 
+	RB_CLEAR_NODE(&db->item.node);
 	db->flags = args->flags;
 	db->data = args->datamatch & mask;
 	db->eventfd = eventfd_ctx_fdget(args->fd);
@@ -265,15 +260,11 @@ static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
 		goto free;
 	}
 
-	ret = doorbell_set_key(ix, db, args->addr, args->len, mask);
+	ret = kvmfd_counter_get(p, db);
 	if (ret)
 		goto put_eventfd;
 
-	ret = kvmfd_counter_get(p, db);
-	if (ret)
-		goto free_key;
-
-	ret = kvmfd_item_reserve(p, &db->item, KVMFD_ENTRY_IOEVENTFD);
+	ret = doorbell_set_key(ix, db, args->addr, args->len, mask);
 	if (ret)
 		goto put_counter;
 
@@ -281,9 +272,6 @@ static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
 
 put_counter:
 	kvmfd_counter_put(p, db);
-free_key:
-	if (!db->key->nr)
-		kfree(db->key);
 put_eventfd:
 	eventfd_ctx_put(db->eventfd);
 free:
@@ -405,7 +393,7 @@ static int ioeventfd_assign(struct kvmfd *p, const struct kvm_ioeventfd *args)
 
 	ret = doorbell_insert(p, db);
 	if (ret)
-		doorbell_discard(p, db);
+		doorbell_free(p, db);
 
 	/* The write that follows this call must hit. */
 	kvmfd_bus_settle(p);
@@ -440,11 +428,8 @@ static void remove_range(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_k
 
 	mutex_lock(&p->kvm->slots_lock);
 	kvmfd_bus_remove(p, idx, key->addr, key->len);
-	kvmfd_bus_compact(p, idx);
-	if (fast) {
+	if (fast)
 		kvmfd_bus_remove(p, KVM_FAST_MMIO_BUS, key->addr, key->len);
-		kvmfd_bus_compact(p, KVM_FAST_MMIO_BUS);
-	}
 	mutex_unlock(&p->kvm->slots_lock);
 }
 
@@ -453,24 +438,18 @@ static int ioeventfd_deassign(struct kvmfd *p, const struct kvm_ioeventfd *args)
 	enum kvm_bus idx = bus_of_flags(args->flags);
 	struct kvmfd_index *ix = kvmfd_bus_index(p, idx);
 	struct kvmfd_doorbell *db;
-	struct kvmfd_key *key;
-	bool last;
 
 	db = doorbell_find(p, args);
 	if (IS_ERR(db))
 		return PTR_ERR(db);
 
-	key = db->key;
-	last = kvmfd_index_remove(ix, db);
-	if (!kvmfd_index_key(ix, key->addr, key->len, NULL))
-		remove_range(p, idx, key, is_fast(db));
+	kvmfd_index_remove(ix, db);
+	if (!kvmfd_index_key(ix, db->key->addr, db->key->len, NULL))
+		remove_range(p, idx, db->key, is_fast(db));
 
 	p->bus[idx].edited = true;
 	kvmfd_bus_settle(p);
 	doorbell_free(p, db);
-	if (last)
-		kfree(key);
-
 	return 0;
 }
 
@@ -509,10 +488,8 @@ void kvmfd_ioeventfd_remove_all(struct kvmfd *p)
 	for (i = 0; i < KVM_NR_BUSES; i++)
 		kvmfd_bus_prepare(p, i, 0);
 	mutex_lock(&p->kvm->slots_lock);
-	for (i = 0; i < KVM_NR_BUSES; i++) {
+	for (i = 0; i < KVM_NR_BUSES; i++)
 		kvmfd_bus_remove_all(p, i);
-		kvmfd_bus_compact(p, i);
-	}
 	mutex_unlock(&p->kvm->slots_lock);
 	kvmfd_bus_settle(p);
 

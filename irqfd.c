@@ -227,7 +227,7 @@ static int irqfd_activate(struct kvmfd *p, struct kvmfd_irqfd *irqfd)
 		ret = -ENODEV;
 	} else {
 		p->nr_irqfds++;
-		kvmfd_item_add(p, &irqfd->item);
+		kvmfd_item_add(p, &irqfd->item, KVMFD_ENTRY_IRQFD);
 		spin_lock_irq(&p->irqfd_lock);
 		list_add_tail(&irqfd->link, &p->irqfds);
 		spin_unlock_irq(&p->irqfd_lock);
@@ -241,22 +241,19 @@ static struct kvmfd_irqfd *irqfd_create(struct kvmfd *p, const struct kvm_irqfd 
 					struct file *file)
 {
 	struct kvmfd_irqfd *irqfd;
-	int ret;
+	struct eventfd_ctx *eventfd;
 
 	irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
 	if (!irqfd)
 		return ERR_PTR(-ENOMEM);
 
-	irqfd->eventfd = eventfd_ctx_fileget(file);
-	if (IS_ERR(irqfd->eventfd)) {
-		ret = PTR_ERR(irqfd->eventfd);
-		goto free;
+	eventfd = eventfd_ctx_fileget(file);
+	if (IS_ERR(eventfd)) {
+		kfree(irqfd);
+		return ERR_CAST(eventfd);
 	}
 
-	ret = kvmfd_item_reserve(p, &irqfd->item, KVMFD_ENTRY_IRQFD);
-	if (ret)
-		goto put_eventfd;
-
+	irqfd->eventfd = eventfd;
 	irqfd->owner = p;
 	irqfd->gsi = args->gsi;
 	irqfd->flags = args->flags;
@@ -264,12 +261,6 @@ static struct kvmfd_irqfd *irqfd_create(struct kvmfd *p, const struct kvm_irqfd 
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
 	init_poll_funcptr(&irqfd->poll, irqfd_hook);
 	return irqfd;
-
-put_eventfd:
-	eventfd_ctx_put(irqfd->eventfd);
-free:
-	kfree(irqfd);
-	return ERR_PTR(ret);
 }
 
 static int irqfd_assign_file(struct kvmfd *p, const struct kvm_irqfd *args,
@@ -287,7 +278,7 @@ static int irqfd_assign_file(struct kvmfd *p, const struct kvm_irqfd *args,
 	events = vfs_poll(file, &irqfd->poll);
 	ret = irqfd->hook_error;
 	if (ret)
-		goto unreserve;
+		goto free;
 
 	/* It may have been signalled before anyone was there to hear. */
 	if (events & EPOLLIN)
@@ -304,8 +295,7 @@ unhook:
 	spin_lock(&p->state_lock);
 	irqfd_retire(p, irqfd);
 	spin_unlock(&p->state_lock);
-unreserve:
-	kvmfd_item_unreserve(p, &irqfd->item);
+free:
 	irqfd_free(irqfd);
 	return ret;
 }

@@ -9,56 +9,73 @@
 
 #define FDINFO_MAX_ENTRIES 100
 
+static struct kvmfd_item *item_of(struct rb_node *node)
+{
+	return rb_entry(node, struct kvmfd_item, node);
+}
+
 /**
- * kvmfd_item_reserve() - give an item its id, and have memory for its place
- * @p: the attachment
+ * kvmfd_item_add() - list an item, and give it its id
+ * @p: the attachment, &kvmfd.state_lock held
  * @item: the item
  * @kind: KVMFD_ENTRY_*
- *
- * Return: 0 or -ENOMEM.
  */
-int kvmfd_item_reserve(struct kvmfd *p, struct kvmfd_item *item, u32 kind)
+void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item, u32 kind)
 {
-	item->id = atomic64_inc_return(&p->last_id);
-	item->kind = kind;
-	return xa_reserve(&p->items, item->id, GFP_KERNEL_ACCOUNT);
-}
+	struct rb_node **link = &p->items.rb_node, *parent = NULL;
 
-/**
- * kvmfd_item_unreserve() - the item has not been added after all
- * @p: the attachment
- * @item: the item
- */
-void kvmfd_item_unreserve(struct kvmfd *p, struct kvmfd_item *item)
-{
-	xa_release(&p->items, item->id);
-}
-
-/**
- * kvmfd_item_add() - list an item
- * @p: the attachment, &kvmfd.state_lock held
- * @item: an item with a place reserved
- */
-void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item)
-{
 	lockdep_assert_held(&p->state_lock);
 
-	/* The reserved slot is there: nothing is allocated, nothing can fail. */
-	xa_store(&p->items, item->id, item, 0);
+	item->id = ++p->last_id;
+	item->kind = kind;
+	/* The largest id so far. */
+	while (*link) {
+		parent = *link;
+		link = &parent->rb_right;
+	}
+	rb_link_node(&item->node, parent, link);
+	rb_insert_color(&item->node, &p->items);
 }
 
 /**
  * kvmfd_item_del() - an item is no more
  * @p: the attachment, &kvmfd.state_lock held
- * @item: the item; may be freed once the lock is dropped
- *
- * Return: whether it was listed still.
+ * @item: a listed item; may be freed once the lock is dropped
  */
-bool kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item)
+void kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item)
 {
 	lockdep_assert_held(&p->state_lock);
 
-	return xa_erase(&p->items, item->id);
+	rb_erase(&item->node, &p->items);
+	RB_CLEAR_NODE(&item->node);
+}
+
+/**
+ * kvmfd_item_after() - walk the items
+ * @p: the attachment, &kvmfd.state_lock held
+ * @id: where to begin
+ *
+ * Return: the first item with a larger id, or NULL.
+ */
+struct kvmfd_item *kvmfd_item_after(struct kvmfd *p, u64 id)
+{
+	struct rb_node *node = p->items.rb_node;
+	struct kvmfd_item *found = NULL;
+
+	lockdep_assert_held(&p->state_lock);
+
+	while (node) {
+		struct kvmfd_item *item = item_of(node);
+
+		if (item->id > id) {
+			found = item;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+
+	return found;
 }
 
 /*
@@ -67,13 +84,12 @@ bool kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item)
  */
 static bool item_next(struct kvmfd *p, u64 *cursor, struct kvmfd_entry *entry)
 {
-	unsigned long id = *cursor;
 	struct kvmfd_item *item;
 
 	memset(entry, 0, sizeof(*entry));
 
 	spin_lock(&p->state_lock);
-	item = xa_find_after(&p->items, &id, ULONG_MAX, XA_PRESENT);
+	item = kvmfd_item_after(p, *cursor);
 	if (item) {
 		entry->id = item->id;
 		entry->kind = item->kind;
@@ -82,7 +98,7 @@ static bool item_next(struct kvmfd *p, u64 *cursor, struct kvmfd_entry *entry)
 						entry);
 		else
 			kvmfd_irqfd_describe(container_of(item, struct kvmfd_irqfd, item), entry);
-		*cursor = id;
+		*cursor = item->id;
 	}
 	spin_unlock(&p->state_lock);
 

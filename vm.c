@@ -42,7 +42,7 @@ struct kvmfd *kvmfd_create(void)
 	spin_lock_init(&p->state_lock);
 	init_waitqueue_head(&p->ranges_gone);
 	INIT_LIST_HEAD(&p->link);
-	xa_init(&p->items);
+	p->items = RB_ROOT;
 	kvmfd_ioeventfd_setup(p);
 	kvmfd_irqfd_setup(p);
 	return p;
@@ -55,7 +55,6 @@ struct kvmfd *kvmfd_create(void)
 void kvmfd_destroy(struct kvmfd *p)
 {
 	kvmfd_ioeventfd_free_all(p);
-	xa_destroy(&p->items);
 	mutex_destroy(&p->lock);
 	kfree(p);
 }

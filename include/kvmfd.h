@@ -8,7 +8,6 @@
  *                                                   > kvmfd.irqfd_lock
  *   attachments_lock (vm.c) > kvmfd.state_lock
  *   eventfd's wait queue lock > kvmfd.irqfd_lock
- *   xa_lock of kvmfd.items is innermost
  *
  * KVM holds kvm->srcu while it calls a doorbell, and kvm->irq_srcu is held
  * while an interrupt is set: whoever waits for one of the two grace periods may
@@ -26,10 +25,10 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
 
 #include <kvm/iodev.h>
 
@@ -49,6 +48,8 @@ struct kvmfd_index;
  * @lost: KVM has dropped the bus; what is in @index is no more.  Under
  *	kvmfd.state_lock.
  * @overlaps: ranges may be hulls of several
+ * @longest: no range is longer than this
+ * @buried: there may be tombstones on the bus, see io_bus.c
  * @next: an array for the next edit, or NULL
  * @next_room: ranges that fit into @next
  * @retired: the array that the last edit replaced; readers may still be in it
@@ -64,6 +65,8 @@ struct kvmfd_bus {
 	u32 nr_ranges;
 	bool lost;
 	bool overlaps;
+	int longest;
+	bool buried;
 	struct kvm_io_bus *next;
 	int next_room;
 	struct kvm_io_bus *retired;
@@ -73,10 +76,12 @@ struct kvmfd_bus {
 
 /**
  * struct kvmfd_item - what doorbells and irqfds have in common
- * @id: key in kvmfd.items
+ * @node: in &kvmfd.items, empty if it has been taken out
+ * @id: its place there
  * @kind: KVMFD_ENTRY_*
  */
 struct kvmfd_item {
+	struct rb_node node;
 	u64 id;
 	u32 kind;
 };
@@ -96,9 +101,9 @@ struct kvmfd_item {
  * @nr_ranges: sum of &kvmfd_bus.nr_ranges
  * @nr_doorbells: doorbells in @items
  * @nr_irqfds: irqfds that are not yet torn down
- * @items: &kvmfd_item by id
- * @retired: counters of the items that are no more
+ * @items: &kvmfd_item.node, by id
  * @last_id: the newest item's id
+ * @retired: counters of the items that are no more
  * @link: place in the list of attachments, under its lock
  * @sentinel: an irqfd that never fires, on KVM's own list: KVM runs its
  *	shutdown work, and waits for it, when the VM's file is released
@@ -121,14 +126,14 @@ struct kvmfd {
 	u32 nr_ranges;
 	u64 nr_doorbells;
 	u64 nr_irqfds;
-	struct xarray items;
+	struct rb_root items;
+	u64 last_id;
 	struct {
 		u64 hits;
 		u64 inline_calls;
 		u64 deferred_calls;
 	} retired;
 
-	atomic64_t last_id;
 	struct list_head link;
 	struct kvm_kernel_irqfd sentinel;
 	wait_queue_head_t ranges_gone;
@@ -148,7 +153,7 @@ struct kvmfd {
  * @len: the only width that hits in bytes, 0 for any
  * @nr: doorbells in the index that have it; under kvmfd.lock
  *
- * Freed after a grace period of kvm->srcu.
+ * Part of its doorbell if @mask is 0, else freed after a grace period of kvm->srcu.
  */
 struct kvmfd_key {
 	u64 addr;
@@ -167,6 +172,7 @@ struct kvmfd_key {
  * @hits: guest writes that hit, counted where they happen
  * @counters: what @hits is one of
  * @flags: KVM_IOEVENTFD_FLAG_* of the assign
+ * @own_key: a wildcard's key, which nobody else can have
  *
  * Constant while it is in the index.  Freed after a grace period of kvm->srcu.
  */
@@ -178,6 +184,7 @@ struct kvmfd_doorbell {
 	u64 __percpu *hits;
 	struct kvmfd_counters *counters;
 	u32 flags;
+	struct kvmfd_key own_key[];
 };
 
 /**
@@ -227,7 +234,6 @@ int kvmfd_bus_may_add(struct kvmfd *p, enum kvm_bus idx, int nr);
 void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_range *ranges, int nr);
 void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len);
 void kvmfd_bus_remove_all(struct kvmfd *p, enum kvm_bus idx);
-void kvmfd_bus_compact(struct kvmfd *p, enum kvm_bus idx);
 void kvmfd_bus_settle(struct kvmfd *p);
 void kvmfd_bus_range_destroyed(struct kvmfd_bus *b);
 
@@ -243,7 +249,7 @@ bool kvmfd_index_collides(const struct kvmfd_index *ix, u64 addr, u32 len, u64 m
 bool kvmfd_index_reaches_into(const struct kvmfd_index *ix, u64 addr, u32 len);
 bool kvmfd_index_has_room(const struct kvmfd_index *ix, u32 extra);
 void kvmfd_index_insert(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
-bool kvmfd_index_remove(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
+void kvmfd_index_remove(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
 struct kvmfd_index *kvmfd_index_copy(const struct kvmfd_index *old, u32 extra);
 struct kvmfd_doorbell *kvmfd_index_next(const struct kvmfd_index *ix, u32 *cursor);
 void kvmfd_index_free(struct kvmfd_index *ix);
@@ -277,10 +283,9 @@ void kvmfd_irqfd_describe(struct kvmfd_irqfd *irqfd, struct kvmfd_entry *entry);
 
 /* list.c */
 struct seq_file;
-int kvmfd_item_reserve(struct kvmfd *p, struct kvmfd_item *item, u32 kind);
-void kvmfd_item_unreserve(struct kvmfd *p, struct kvmfd_item *item);
-void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item);
-bool kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item);
+void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item, u32 kind);
+void kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item);
+struct kvmfd_item *kvmfd_item_after(struct kvmfd *p, u64 id);
 void kvmfd_info(struct kvmfd *p, struct kvmfd_info *info);
 int kvmfd_list(struct kvmfd *p, struct kvmfd_list *args);
 void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m);
