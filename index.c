@@ -423,6 +423,17 @@ struct kvmfd_doorbell *kvmfd_index_next(const struct kvmfd_index *ix, u32 *curso
 }
 
 /**
+ * kvmfd_index_size() - how much memory it takes
+ * @ix: an index
+ *
+ * Return: its size in bytes.
+ */
+size_t kvmfd_index_size(const struct kvmfd_index *ix)
+{
+	return struct_size(ix, slots, table_size(&ix->keys) + table_size(&ix->doorbells));
+}
+
+/**
  * kvmfd_index_free() - free an index, but not what is in it
  * @ix: an index that no reader can see, or NULL
  */

@@ -18,7 +18,7 @@
  * there be no memory for the copy, the range stays in the array and its pointer
  * goes to a device that never matches, until a later edit drops it.
  *
- * An edit has taken effect when kvmfd_bus_settle() returns.
+ * A write that begins after an edit sees it; kvmfd_settle() waits for the others.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -82,13 +82,28 @@ static void range_unite(struct kvm_io_range *a, const struct kvm_io_range *b)
 }
 
 /**
+ * kvmfd_bus_unprepare() - free what an edit has not used
+ * @p: the attachment, pinned
+ * @idx: the bus
+ */
+void kvmfd_bus_unprepare(struct kvmfd *p, enum kvm_bus idx)
+{
+	struct kvmfd_bus *b = &p->bus[idx];
+
+	lockdep_assert_held(&p->lock);
+
+	kfree(b->next);
+	b->next = NULL;
+	b->next_room = 0;
+}
+
+/**
  * kvmfd_bus_prepare() - have memory for an edit
  * @p: the attachment, pinned
  * @idx: the bus
  * @nr: how many ranges are to be added
  *
- * Without kvm->slots_lock.  What is not used after all is freed by
- * kvmfd_bus_settle().
+ * Without kvm->slots_lock.  kvmfd_bus_unprepare() frees what was not used.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -109,7 +124,7 @@ int kvmfd_bus_prepare(struct kvmfd *p, enum kvm_bus idx, int nr)
 		return 0;
 
 	/* Not kvmalloc(), not a cache: KVM will kfree() it. */
-	kfree(b->next);
+	kvmfd_bus_unprepare(p, idx);
 	b->next = kmalloc(struct_size(b->next, range, room),
 			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	b->next_room = b->next ? room : 0;
@@ -218,13 +233,11 @@ static void edit_end(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *old, 
 
 	/* Counted as KVM counts its own: not against NR_IOBUS_DEVS. */
 	b->next->ioeventfd_count += nr;
-	WARN_ON_ONCE(b->retired);
 	rcu_assign_pointer(p->kvm->buses[idx], b->next);
+	kvmfd_retire(p, old, struct_size(old, range, old->dev_count));
 	b->next = NULL;
 	b->next_room = 0;
-	b->retired = old;
 	b->buried = false;
-	b->edited = true;
 }
 
 /*
@@ -275,7 +288,7 @@ static int unite_ranges(struct kvmfd_bus *b, const struct kvm_io_bus *bus,
  *	device.  Overwritten.
  * @nr: how many
  *
- * kvmfd_bus_settle() must follow, without kvm->slots_lock.
+ * kvmfd_settle_lazily() must follow, without kvm->slots_lock.
  */
 void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_range *ranges, int nr)
 {
@@ -365,7 +378,6 @@ static void bury(struct kvmfd_bus *b, struct kvm_io_range *r)
 	WRITE_ONCE(r->dev, &tombstone);
 	__module_get(THIS_MODULE);
 	b->buried = true;
-	b->edited = true;
 	spin_lock(&p->state_lock);
 	ranges_changed(b, -1);
 	spin_unlock(&p->state_lock);
@@ -438,45 +450,4 @@ void kvmfd_bus_remove_all(struct kvmfd *p, enum kvm_bus idx)
 		if (bus->range[i].dev == &b->dev)
 			bury(b, &bus->range[i]);
 	drop_tombstones(p, idx, bus);
-}
-
-static void free_arrays(struct kvmfd_bus *b)
-{
-	kfree(b->next);
-	kfree(b->retired);
-	b->next = NULL;
-	b->next_room = 0;
-	b->retired = NULL;
-}
-
-/**
- * kvmfd_bus_settle() - wait until no vCPU can be in what was replaced or removed
- * @p: the attachment, pinned
- *
- * Waits for a grace period of kvm->srcu, within which a vCPU can be for as long
- * as a page fault takes, so kvm->slots_lock must not be held.
- */
-void kvmfd_bus_settle(struct kvmfd *p)
-{
-	bool edited = false;
-	int i;
-
-	lockdep_assert_held(&p->lock);
-
-	for (i = 0; i < KVM_NR_BUSES; i++)
-		edited |= p->bus[i].edited;
-	if (edited)
-		synchronize_srcu_expedited(&p->kvm->srcu);
-
-	for (i = 0; i < KVM_NR_BUSES; i++) {
-		struct kvmfd_bus *b = &p->bus[i];
-
-		b->edited = false;
-		if (b->next || b->retired)
-			free_arrays(b);
-		if (b->retired_index) {
-			kvmfd_index_free(b->retired_index);
-			b->retired_index = NULL;
-		}
-	}
 }

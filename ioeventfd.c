@@ -77,12 +77,11 @@ struct kvmfd_index *kvmfd_bus_index(struct kvmfd *p, enum kvm_bus idx)
 /* Readers see the one or the other. */
 static void index_replace(struct kvmfd *p, enum kvm_bus idx, struct kvmfd_index *new)
 {
-	struct kvmfd_bus *b = &p->bus[idx];
+	struct kvmfd_index *old = kvmfd_bus_index(p, idx);
 
-	WARN_ON_ONCE(b->retired_index);
-	b->retired_index = kvmfd_bus_index(p, idx);
-	b->edited |= !!b->retired_index;
-	rcu_assign_pointer(b->index, new);
+	rcu_assign_pointer(p->bus[idx].index, new);
+	if (old)
+		kvmfd_retire(p, old, kvmfd_index_size(old));
 }
 
 static enum kvm_bus bus_of_flags(u32 flags)
@@ -166,19 +165,13 @@ static void index_free_all(struct kvmfd *p, struct kvmfd_index *ix)
 	kvmfd_index_free(ix);
 }
 
-/* Frees what is in an index.  Its ranges are off the bus. */
-static void index_drop(struct kvmfd *p, enum kvm_bus idx)
+/* No write finds it any more, once kvmfd_settle() has returned. */
+static struct kvmfd_index *index_unpublish(struct kvmfd *p, enum kvm_bus idx)
 {
 	struct kvmfd_index *ix = kvmfd_bus_index(p, idx);
 
-	if (!ix)
-		return;
-
-	/* MMIO's is read by the fast bus, too. */
 	RCU_INIT_POINTER(p->bus[idx].index, NULL);
-	p->bus[idx].edited = true;
-	kvmfd_bus_settle(p);
-	index_free_all(p, ix);
+	return ix;
 }
 
 /**
@@ -206,6 +199,7 @@ void kvmfd_ioeventfd_unlist(struct kvmfd_bus *b)
 static void drop_lost(struct kvmfd *p, enum kvm_bus idx)
 {
 	struct kvmfd_bus *b = &p->bus[idx];
+	struct kvmfd_index *ix;
 	bool lost;
 
 	spin_lock(&p->state_lock);
@@ -213,8 +207,12 @@ static void drop_lost(struct kvmfd *p, enum kvm_bus idx)
 	b->lost = false;
 	spin_unlock(&p->state_lock);
 
-	if (lost)
-		index_drop(p, idx);
+	if (lost) {
+		/* MMIO's is read by the fast bus, too, which may be there still. */
+		ix = index_unpublish(p, idx);
+		kvmfd_settle(p);
+		index_free_all(p, ix);
+	}
 }
 
 /* Takes the key of others, if there are any, or makes one. */
@@ -279,6 +277,13 @@ free:
 	return ERR_PTR(ret);
 }
 
+static void unprepare_ranges(struct kvmfd *p, enum kvm_bus idx, bool fast)
+{
+	kvmfd_bus_unprepare(p, idx);
+	if (fast)
+		kvmfd_bus_unprepare(p, KVM_FAST_MMIO_BUS);
+}
+
 static int prepare_ranges(struct kvmfd *p, enum kvm_bus idx, bool fast, int nr)
 {
 	int ret = kvmfd_bus_prepare(p, idx, nr);
@@ -297,7 +302,7 @@ static int lock_for_range(struct kvmfd *p, enum kvm_bus idx, bool fast)
 	do {
 		ret = prepare_ranges(p, idx, fast, 1);
 		if (ret)
-			return ret;
+			break;
 
 		mutex_lock(&p->kvm->slots_lock);
 		ret = kvmfd_bus_may_add(p, idx, 1);
@@ -307,6 +312,8 @@ static int lock_for_range(struct kvmfd *p, enum kvm_bus idx, bool fast)
 			mutex_unlock(&p->kvm->slots_lock);
 	} while (ret == -EAGAIN);
 
+	if (ret)
+		unprepare_ranges(p, idx, fast);
 	return ret;
 }
 
@@ -395,8 +402,7 @@ static int ioeventfd_assign(struct kvmfd *p, const struct kvm_ioeventfd *args)
 	if (ret)
 		doorbell_free(p, db);
 
-	/* The write that follows this call must hit. */
-	kvmfd_bus_settle(p);
+	kvmfd_settle_lazily(p);
 	return ret;
 }
 
@@ -431,6 +437,7 @@ static void remove_range(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_k
 	if (fast)
 		kvmfd_bus_remove(p, KVM_FAST_MMIO_BUS, key->addr, key->len);
 	mutex_unlock(&p->kvm->slots_lock);
+	unprepare_ranges(p, idx, fast);
 }
 
 static int ioeventfd_deassign(struct kvmfd *p, const struct kvm_ioeventfd *args)
@@ -447,8 +454,7 @@ static int ioeventfd_deassign(struct kvmfd *p, const struct kvm_ioeventfd *args)
 	if (!kvmfd_index_key(ix, db->key->addr, db->key->len, NULL))
 		remove_range(p, idx, db->key, is_fast(db));
 
-	p->bus[idx].edited = true;
-	kvmfd_bus_settle(p);
+	kvmfd_settle(p);
 	doorbell_free(p, db);
 	return 0;
 }
@@ -481,6 +487,7 @@ int kvmfd_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *args)
  */
 void kvmfd_ioeventfd_remove_all(struct kvmfd *p)
 {
+	struct kvmfd_index *ix[KVM_NR_BUSES];
 	int i;
 
 	lockdep_assert_held(&p->lock);
@@ -491,10 +498,14 @@ void kvmfd_ioeventfd_remove_all(struct kvmfd *p)
 	for (i = 0; i < KVM_NR_BUSES; i++)
 		kvmfd_bus_remove_all(p, i);
 	mutex_unlock(&p->kvm->slots_lock);
-	kvmfd_bus_settle(p);
 
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		kvmfd_bus_unprepare(p, i);
+		ix[i] = index_unpublish(p, i);
+	}
+	kvmfd_settle(p);
 	for (i = 0; i < KVM_NR_BUSES; i++)
-		index_drop(p, i);
+		index_free_all(p, ix[i]);
 }
 
 /**
@@ -508,4 +519,5 @@ void kvmfd_ioeventfd_free_all(struct kvmfd *p)
 	for (i = 0; i < KVM_NR_BUSES; i++)
 		index_free_all(p, rcu_dereference_protected(p->bus[i].index, true));
 	kvmfd_counters_free(p);
+	kvmfd_free_retired(p);
 }

@@ -52,9 +52,6 @@ struct kvmfd_index;
  * @buried: there may be tombstones on the bus, see io_bus.c
  * @next: an array for the next edit, or NULL
  * @next_room: ranges that fit into @next
- * @retired: the array that the last edit replaced; readers may still be in it
- * @retired_index: the same for @index
- * @edited: an edit has not been followed by kvmfd_bus_settle() yet
  *
  * All from @overlaps on under kvmfd.lock.
  */
@@ -69,9 +66,6 @@ struct kvmfd_bus {
 	bool buried;
 	struct kvm_io_bus *next;
 	int next_room;
-	struct kvm_io_bus *retired;
-	struct kvmfd_index *retired_index;
-	bool edited;
 };
 
 /**
@@ -109,6 +103,9 @@ struct kvmfd_item {
  *	shutdown work, and waits for it, when the VM's file is released
  * @ranges_gone: woken when @nr_ranges becomes 0
  * @bus: by enum kvm_bus
+ * @retired_mem: arrays and indexes that vCPUs may still be in, see grace.c
+ * @nr_retired: how many
+ * @retired_bytes: their size
  * @counters: &kvmfd_counters.link, those with free counters first
  * @irqfd_lock: irq-safe, protects @irqfds, @dying and &kvmfd_irqfd.dying
  * @irqfds: &kvmfd_irqfd.link of those that are active
@@ -138,6 +135,9 @@ struct kvmfd {
 	struct kvm_kernel_irqfd sentinel;
 	wait_queue_head_t ranges_gone;
 	struct kvmfd_bus bus[KVM_NR_BUSES];
+	const void *retired_mem[24];
+	unsigned int nr_retired;
+	size_t retired_bytes;
 	struct list_head counters;
 
 	spinlock_t irqfd_lock; /* irqfds, dying */
@@ -234,8 +234,14 @@ int kvmfd_bus_may_add(struct kvmfd *p, enum kvm_bus idx, int nr);
 void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_range *ranges, int nr);
 void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len);
 void kvmfd_bus_remove_all(struct kvmfd *p, enum kvm_bus idx);
-void kvmfd_bus_settle(struct kvmfd *p);
+void kvmfd_bus_unprepare(struct kvmfd *p, enum kvm_bus idx);
 void kvmfd_bus_range_destroyed(struct kvmfd_bus *b);
+
+/* grace.c */
+void kvmfd_retire(struct kvmfd *p, const void *mem, size_t size);
+void kvmfd_free_retired(struct kvmfd *p);
+void kvmfd_settle(struct kvmfd *p);
+void kvmfd_settle_lazily(struct kvmfd *p);
 
 /* index.c */
 struct kvmfd_doorbell *kvmfd_index_hit(const struct kvmfd_index *ix, u64 addr, int len,
@@ -252,6 +258,7 @@ void kvmfd_index_insert(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
 void kvmfd_index_remove(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
 struct kvmfd_index *kvmfd_index_copy(const struct kvmfd_index *old, u32 extra);
 struct kvmfd_doorbell *kvmfd_index_next(const struct kvmfd_index *ix, u32 *cursor);
+size_t kvmfd_index_size(const struct kvmfd_index *ix);
 void kvmfd_index_free(struct kvmfd_index *ix);
 
 /* counters.c */
