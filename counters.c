@@ -75,7 +75,7 @@ int kvmfd_counter_get(struct kvmfd *p, struct kvmfd_doorbell *db)
 	db->counters = c;
 	db->hits = c->counts + i;
 	for_each_possible_cpu(cpu)
-		*per_cpu_ptr(db->hits, cpu) = 0;
+		WRITE_ONCE(*per_cpu_ptr(db->hits, cpu), 0);
 
 	return 0;
 }

@@ -23,25 +23,35 @@
  * @p: the attachment, pinned, &kvmfd.lock held
  * @mem: what kvfree() can free
  * @size: its size in bytes
+ * @bus: if @mem is an array of KVM's: the bus, which may use it again
  *
  * kvmfd_settle() or kvmfd_settle_lazily() must follow.
  */
-void kvmfd_retire(struct kvmfd *p, const void *mem, size_t size)
+void kvmfd_retire(struct kvmfd *p, void *mem, size_t size, struct kvmfd_bus *bus)
 {
+	struct kvmfd_retired *r = &p->retired_mem[p->nr_retired++];
+
 	lockdep_assert_held(&p->lock);
 
-	p->retired_mem[p->nr_retired++] = mem;
+	r->mem = mem;
+	r->bus = bus;
 	p->retired_bytes += size;
 }
 
 /**
  * kvmfd_free_retired() - free it now
- * @p: an attachment whose VM is no more
+ * @p: an attachment in whose memory no vCPU is
  */
 void kvmfd_free_retired(struct kvmfd *p)
 {
-	while (p->nr_retired)
-		kvfree(p->retired_mem[--p->nr_retired]);
+	while (p->nr_retired) {
+		struct kvmfd_retired *r = &p->retired_mem[--p->nr_retired];
+
+		if (r->bus)
+			kvmfd_bus_recycle(r->bus, r->mem);
+		else
+			kvfree(r->mem);
+	}
 	p->retired_bytes = 0;
 }
 

@@ -59,14 +59,32 @@ static bool in_use(const void *slot)
 	return slot && slot != REMOVED;
 }
 
-/* The slots in which something with @hash may be, in their order, to the empty one. */
-#define for_each_probe(t, hash, i)                               \
-	for (i = hash_64(hash, (t)->bits); READ_ONCE((t)->slots[i]); \
-	     i = (i + 1) & (table_size(t) - 1))
+/*
+ * What is in the slots that something may be in, beginning with its hash's, up to
+ * the first empty one.
+ */
+static u32 first_probe(const struct table *t, u64 hash)
+{
+	return hash_64(hash, t->bits);
+}
 
-#define for_each_in_use(t, i)                 \
-	for (i = 0; i < table_size(t); i++)   \
-		if (in_use((t)->slots[i]))
+static void *probe(const struct table *t, u32 i)
+{
+	return READ_ONCE(t->slots[i & (table_size(t) - 1)]);
+}
+
+/* For a walk through all that is in a table, with @cursor from 0 on. */
+static void *next_in_use(const struct table *t, u32 *cursor)
+{
+	while (*cursor < table_size(t)) {
+		void *slot = t->slots[(*cursor)++];
+
+		if (in_use(slot))
+			return slot;
+	}
+
+	return NULL;
+}
 
 static u64 key_hash(const struct kvmfd_index *ix, u64 addr, u32 len)
 {
@@ -86,11 +104,9 @@ static struct kvmfd_doorbell *find_doorbell(const struct kvmfd_index *ix,
 	struct kvmfd_doorbell *db;
 	u32 i;
 
-	for_each_probe(t, doorbell_hash(ix, key, data), i) {
-		db = READ_ONCE(t->slots[i]);
+	for (i = first_probe(t, doorbell_hash(ix, key, data)); (db = probe(t, i)); i++)
 		if (in_use(db) && db->key == key && db->data == data)
 			return db;
-	}
 
 	return NULL;
 }
@@ -124,16 +140,15 @@ struct kvmfd_doorbell *kvmfd_index_hit(const struct kvmfd_index *ix, u64 addr, i
 	const struct table *t = &ix->keys;
 	const struct kvmfd_key *key;
 	struct kvmfd_doorbell *db;
-	u64 data;
 	u32 i;
 
-	for_each_probe(t, key_hash(ix, addr, len), i) {
-		key = READ_ONCE(t->slots[i]);
+	for (i = first_probe(t, key_hash(ix, addr, len)); (key = probe(t, i)); i++) {
 		if (!in_use(key) || key->addr != addr || key->len != len)
 			continue;
+		if (!key->mask)
+			return container_of((void *)key, struct kvmfd_doorbell, own_key);
 		/* A length that has a key is one that has a value. */
-		data = key->mask ? written_value(len, val) & key->mask : 0;
-		db = find_doorbell(ix, key, data);
+		db = find_doorbell(ix, key, written_value(len, val) & key->mask);
 		if (db)
 			return db;
 	}
@@ -153,18 +168,18 @@ struct kvmfd_doorbell *kvmfd_index_hit(const struct kvmfd_index *ix, u64 addr, i
 struct kvmfd_key *kvmfd_index_key(const struct kvmfd_index *ix, u64 addr, u32 len,
 				  const u64 *mask)
 {
+	const struct table *t;
 	struct kvmfd_key *key;
 	u32 i;
 
 	if (!ix)
 		return NULL;
 
-	for_each_probe(&ix->keys, key_hash(ix, addr, len), i) {
-		key = ix->keys.slots[i];
+	t = &ix->keys;
+	for (i = first_probe(t, key_hash(ix, addr, len)); (key = probe(t, i)); i++)
 		if (in_use(key) && key->addr == addr && key->len == len &&
 		    (!mask || key->mask == *mask))
 			return key;
-	}
 
 	return NULL;
 }
@@ -192,17 +207,15 @@ static bool key_collides(const struct kvmfd_index *ix, const struct kvmfd_key *k
 			 u64 mask, u64 data)
 {
 	const struct kvmfd_doorbell *db;
-	u32 i;
+	u32 cursor = 0;
 
 	/* All bits that count for the key's doorbells are known. */
 	if ((key->mask & mask) == key->mask)
 		return find_doorbell(ix, key, data & key->mask);
 
-	for_each_in_use(&ix->doorbells, i) {
-		db = ix->doorbells.slots[i];
+	while ((db = next_in_use(&ix->doorbells, &cursor)))
 		if (db->key == key && !((db->data ^ data) & key->mask & mask))
 			return true;
-	}
 
 	return false;
 }
@@ -223,6 +236,7 @@ bool kvmfd_index_collides(const struct kvmfd_index *ix, u64 addr, u32 len, u64 m
 {
 	static const u8 lengths[] = { 0, 1, 2, 4, 8 };
 	const struct kvmfd_key *key;
+	const struct table *t;
 	u32 i;
 
 	if (!ix)
@@ -238,12 +252,11 @@ bool kvmfd_index_collides(const struct kvmfd_index *ix, u64 addr, u32 len, u64 m
 	if (kvmfd_index_key(ix, addr, 0, NULL))
 		return true;
 
-	for_each_probe(&ix->keys, key_hash(ix, addr, len), i) {
-		key = ix->keys.slots[i];
+	t = &ix->keys;
+	for (i = first_probe(t, key_hash(ix, addr, len)); (key = probe(t, i)); i++)
 		if (in_use(key) && key->addr == addr && key->len == len &&
 		    key_collides(ix, key, mask, data))
 			return true;
-	}
 
 	return false;
 }
@@ -259,16 +272,14 @@ bool kvmfd_index_collides(const struct kvmfd_index *ix, u64 addr, u32 len, u64 m
 bool kvmfd_index_reaches_into(const struct kvmfd_index *ix, u64 addr, u32 len)
 {
 	const struct kvmfd_key *key;
-	u32 i;
+	u32 cursor = 0;
 
 	if (!ix)
 		return false;
 
-	for_each_in_use(&ix->keys, i) {
-		key = ix->keys.slots[i];
+	while ((key = next_in_use(&ix->keys, &cursor)))
 		if (key->addr - addr < max(len, 1U))
 			return true;
-	}
 
 	return false;
 }
@@ -293,14 +304,14 @@ bool kvmfd_index_has_room(const struct kvmfd_index *ix, u32 extra)
 
 static void insert(struct table *t, u64 hash, void *what)
 {
-	u32 i = hash_64(hash, t->bits);
+	u32 i = first_probe(t, hash);
 
-	while (in_use(t->slots[i]))
-		i = (i + 1) & (table_size(t) - 1);
-	if (!t->slots[i])
+	while (in_use(probe(t, i)))
+		i++;
+	if (!probe(t, i))
 		t->used++;
 	/* What a reader finds here is complete. */
-	smp_store_release(&t->slots[i], what);
+	smp_store_release(&t->slots[i & (table_size(t) - 1)], what);
 }
 
 /**
@@ -319,14 +330,11 @@ void kvmfd_index_insert(struct kvmfd_index *ix, struct kvmfd_doorbell *db)
 
 static void remove(struct table *t, u64 hash, const void *what)
 {
-	u32 i;
+	u32 i = first_probe(t, hash);
 
-	for_each_probe(t, hash, i) {
-		if (t->slots[i] == what) {
-			WRITE_ONCE(t->slots[i], REMOVED);
-			return;
-		}
-	}
+	while (probe(t, i) != what)
+		i++;
+	WRITE_ONCE(t->slots[i & (table_size(t) - 1)], REMOVED);
 }
 
 /**
@@ -350,9 +358,9 @@ static u32 bits_for(u32 n)
 
 static u32 count(const struct table *t)
 {
-	u32 i, n = 0;
+	u32 cursor = 0, n = 0;
 
-	for_each_in_use(t, i)
+	while (next_in_use(t, &cursor))
 		n++;
 
 	return n;
@@ -376,7 +384,7 @@ struct kvmfd_index *kvmfd_index_copy(const struct kvmfd_index *old, u32 extra)
 	struct kvmfd_doorbell *db;
 	struct kvmfd_index *new;
 	struct kvmfd_key *key;
-	u32 i;
+	u32 cursor = 0;
 
 	new = kvzalloc(struct_size(new, slots, (1UL << key_bits) + (1UL << doorbell_bits)),
 		       GFP_KERNEL_ACCOUNT);
@@ -391,14 +399,11 @@ struct kvmfd_index *kvmfd_index_copy(const struct kvmfd_index *old, u32 extra)
 	if (!old)
 		return new;
 
-	for_each_in_use(&old->keys, i) {
-		key = old->keys.slots[i];
+	while ((key = next_in_use(&old->keys, &cursor)))
 		insert(&new->keys, key_hash(new, key->addr, key->len), key);
-	}
-	for_each_in_use(&old->doorbells, i) {
-		db = old->doorbells.slots[i];
+	cursor = 0;
+	while ((db = next_in_use(&old->doorbells, &cursor)))
 		insert(&new->doorbells, doorbell_hash(new, db->key, db->data), db);
-	}
 
 	return new;
 }
@@ -412,14 +417,7 @@ struct kvmfd_index *kvmfd_index_copy(const struct kvmfd_index *old, u32 extra)
  */
 struct kvmfd_doorbell *kvmfd_index_next(const struct kvmfd_index *ix, u32 *cursor)
 {
-	while (ix && *cursor < table_size(&ix->doorbells)) {
-		struct kvmfd_doorbell *db = ix->doorbells.slots[(*cursor)++];
-
-		if (in_use(db))
-			return db;
-	}
-
-	return NULL;
+	return ix ? next_in_use(&ix->doorbells, cursor) : NULL;
 }
 
 /**

@@ -82,19 +82,32 @@ static void range_unite(struct kvm_io_range *a, const struct kvm_io_range *b)
 }
 
 /**
- * kvmfd_bus_unprepare() - free what an edit has not used
- * @p: the attachment, pinned
- * @idx: the bus
+ * kvmfd_bus_recycle() - an array is at hand for the next edit
+ * @b: the bus
+ * @array: one that was on it; no vCPU can be in it any more
  */
-void kvmfd_bus_unprepare(struct kvmfd *p, enum kvm_bus idx)
+void kvmfd_bus_recycle(struct kvmfd_bus *b, struct kvm_io_bus *array)
 {
-	struct kvmfd_bus *b = &p->bus[idx];
-
-	lockdep_assert_held(&p->lock);
+	if (b->next && b->next_room >= array->dev_count) {
+		kfree(array);
+		return;
+	}
 
 	kfree(b->next);
-	b->next = NULL;
-	b->next_room = 0;
+	b->next = array;
+	b->next_room = array->dev_count;
+}
+
+/**
+ * kvmfd_bus_free() - free what is kept for further edits
+ * @p: the attachment, which nobody else has any more
+ */
+void kvmfd_bus_free(struct kvmfd *p)
+{
+	int i;
+
+	for (i = 0; i < KVM_NR_BUSES; i++)
+		kfree(p->bus[i].next);
 }
 
 /**
@@ -103,7 +116,7 @@ void kvmfd_bus_unprepare(struct kvmfd *p, enum kvm_bus idx)
  * @idx: the bus
  * @nr: how many ranges are to be added
  *
- * Without kvm->slots_lock.  kvmfd_bus_unprepare() frees what was not used.
+ * Without kvm->slots_lock.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -111,6 +124,7 @@ int kvmfd_bus_prepare(struct kvmfd *p, enum kvm_bus idx, int nr)
 {
 	struct kvmfd_bus *b = &p->bus[idx];
 	const struct kvm_io_bus *bus;
+	struct kvm_io_bus *next;
 	int srcu, room;
 
 	lockdep_assert_held(&p->lock);
@@ -124,11 +138,14 @@ int kvmfd_bus_prepare(struct kvmfd *p, enum kvm_bus idx, int nr)
 		return 0;
 
 	/* Not kvmalloc(), not a cache: KVM will kfree() it. */
-	kvmfd_bus_unprepare(p, idx);
-	b->next = kmalloc(struct_size(b->next, range, room),
-			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	b->next_room = b->next ? room : 0;
-	return b->next ? 0 : -ENOMEM;
+	next = kmalloc(struct_size(next, range, room), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!next)
+		return -ENOMEM;
+
+	kfree(b->next);
+	b->next = next;
+	b->next_room = room;
+	return 0;
 }
 
 /**
@@ -234,7 +251,7 @@ static void edit_end(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *old, 
 	/* Counted as KVM counts its own: not against NR_IOBUS_DEVS. */
 	b->next->ioeventfd_count += nr;
 	rcu_assign_pointer(p->kvm->buses[idx], b->next);
-	kvmfd_retire(p, old, struct_size(old, range, old->dev_count));
+	kvmfd_retire(p, old, struct_size(old, range, old->dev_count), b);
 	b->next = NULL;
 	b->next_room = 0;
 	b->buried = false;

@@ -57,8 +57,7 @@ void kvmfd_ioeventfd_setup(struct kvmfd *p)
 		p->bus[i].owner = p;
 		/* What an earlier attachment may have left on it. */
 		p->bus[i].buried = true;
-		kvm_iodevice_init(&p->bus[i].dev, i == KVM_FAST_MMIO_BUS ?
-				  &kvmfd_fast_mmio_ops : &doorbell_ops);
+		kvm_iodevice_init(&p->bus[i].dev, &doorbell_ops);
 	}
 }
 
@@ -81,7 +80,7 @@ static void index_replace(struct kvmfd *p, enum kvm_bus idx, struct kvmfd_index 
 
 	rcu_assign_pointer(p->bus[idx].index, new);
 	if (old)
-		kvmfd_retire(p, old, kvmfd_index_size(old));
+		kvmfd_retire(p, old, kvmfd_index_size(old), NULL);
 }
 
 static enum kvm_bus bus_of_flags(u32 flags)
@@ -277,13 +276,6 @@ free:
 	return ERR_PTR(ret);
 }
 
-static void unprepare_ranges(struct kvmfd *p, enum kvm_bus idx, bool fast)
-{
-	kvmfd_bus_unprepare(p, idx);
-	if (fast)
-		kvmfd_bus_unprepare(p, KVM_FAST_MMIO_BUS);
-}
-
 static int prepare_ranges(struct kvmfd *p, enum kvm_bus idx, bool fast, int nr)
 {
 	int ret = kvmfd_bus_prepare(p, idx, nr);
@@ -294,26 +286,32 @@ static int prepare_ranges(struct kvmfd *p, enum kvm_bus idx, bool fast, int nr)
 	return ret;
 }
 
+static int may_add_range(struct kvmfd *p, enum kvm_bus idx, bool fast)
+{
+	int ret = kvmfd_bus_may_add(p, idx, 1);
+
+	if (!ret && fast)
+		ret = kvmfd_bus_may_add(p, KVM_FAST_MMIO_BUS, 1);
+
+	return ret;
+}
+
 /* With kvm->slots_lock held if it succeeds. */
 static int lock_for_range(struct kvmfd *p, enum kvm_bus idx, bool fast)
 {
 	int ret;
 
-	do {
+	mutex_lock(&p->kvm->slots_lock);
+	while ((ret = may_add_range(p, idx, fast)) == -EAGAIN) {
+		mutex_unlock(&p->kvm->slots_lock);
 		ret = prepare_ranges(p, idx, fast, 1);
 		if (ret)
-			break;
-
+			return ret;
 		mutex_lock(&p->kvm->slots_lock);
-		ret = kvmfd_bus_may_add(p, idx, 1);
-		if (!ret && fast)
-			ret = kvmfd_bus_may_add(p, KVM_FAST_MMIO_BUS, 1);
-		if (ret)
-			mutex_unlock(&p->kvm->slots_lock);
-	} while (ret == -EAGAIN);
-
+	}
 	if (ret)
-		unprepare_ranges(p, idx, fast);
+		mutex_unlock(&p->kvm->slots_lock);
+
 	return ret;
 }
 
@@ -437,7 +435,6 @@ static void remove_range(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_k
 	if (fast)
 		kvmfd_bus_remove(p, KVM_FAST_MMIO_BUS, key->addr, key->len);
 	mutex_unlock(&p->kvm->slots_lock);
-	unprepare_ranges(p, idx, fast);
 }
 
 static int ioeventfd_deassign(struct kvmfd *p, const struct kvm_ioeventfd *args)
@@ -499,10 +496,8 @@ void kvmfd_ioeventfd_remove_all(struct kvmfd *p)
 		kvmfd_bus_remove_all(p, i);
 	mutex_unlock(&p->kvm->slots_lock);
 
-	for (i = 0; i < KVM_NR_BUSES; i++) {
-		kvmfd_bus_unprepare(p, i);
+	for (i = 0; i < KVM_NR_BUSES; i++)
 		ix[i] = index_unpublish(p, i);
-	}
 	kvmfd_settle(p);
 	for (i = 0; i < KVM_NR_BUSES; i++)
 		index_free_all(p, ix[i]);
@@ -520,4 +515,5 @@ void kvmfd_ioeventfd_free_all(struct kvmfd *p)
 		index_free_all(p, rcu_dereference_protected(p->bus[i].index, true));
 	kvmfd_counters_free(p);
 	kvmfd_free_retired(p);
+	kvmfd_bus_free(p);
 }

@@ -50,7 +50,8 @@ struct kvmfd_index;
  * @overlaps: ranges may be hulls of several
  * @longest: no range is longer than this
  * @buried: there may be tombstones on the bus, see io_bus.c
- * @next: an array for the next edit, or NULL
+ * @next: an array for the next edit, or NULL.  Where one has been retired, the
+ *	next removal needs no memory.
  * @next_room: ranges that fit into @next
  *
  * All from @overlaps on under kvmfd.lock.
@@ -66,6 +67,16 @@ struct kvmfd_bus {
 	bool buried;
 	struct kvm_io_bus *next;
 	int next_room;
+};
+
+/**
+ * struct kvmfd_retired - what is to be freed after a grace period
+ * @mem: for kvfree()
+ * @bus: where it comes from if it is an array of KVM's, else NULL
+ */
+struct kvmfd_retired {
+	void *mem;
+	struct kvmfd_bus *bus;
 };
 
 /**
@@ -135,7 +146,7 @@ struct kvmfd {
 	struct kvm_kernel_irqfd sentinel;
 	wait_queue_head_t ranges_gone;
 	struct kvmfd_bus bus[KVM_NR_BUSES];
-	const void *retired_mem[24];
+	struct kvmfd_retired retired_mem[24];
 	unsigned int nr_retired;
 	size_t retired_bytes;
 	struct list_head counters;
@@ -234,11 +245,12 @@ int kvmfd_bus_may_add(struct kvmfd *p, enum kvm_bus idx, int nr);
 void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_range *ranges, int nr);
 void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len);
 void kvmfd_bus_remove_all(struct kvmfd *p, enum kvm_bus idx);
-void kvmfd_bus_unprepare(struct kvmfd *p, enum kvm_bus idx);
+void kvmfd_bus_recycle(struct kvmfd_bus *b, struct kvm_io_bus *array);
+void kvmfd_bus_free(struct kvmfd *p);
 void kvmfd_bus_range_destroyed(struct kvmfd_bus *b);
 
 /* grace.c */
-void kvmfd_retire(struct kvmfd *p, const void *mem, size_t size);
+void kvmfd_retire(struct kvmfd *p, void *mem, size_t size, struct kvmfd_bus *bus);
 void kvmfd_free_retired(struct kvmfd *p);
 void kvmfd_settle(struct kvmfd *p);
 void kvmfd_settle_lazily(struct kvmfd *p);
