@@ -380,10 +380,7 @@ FIXTURE_TEARDOWN(races)
 {
 }
 
-/* Each round creates a VM, which takes a kernel that watches itself a second. */
-#define TEST_RACE(name) TEST_F_TIMEOUT(races, name, 300)
-
-TEST_RACE(vm_close_and_kvmfd_close)
+TEST_F(races, vm_close_and_kvmfd_close)
 {
 	int i;
 
@@ -395,7 +392,7 @@ TEST_RACE(vm_close_and_kvmfd_close)
 	}
 }
 
-TEST_RACE(vm_close_and_eventfd_close)
+TEST_F(races, vm_close_and_eventfd_close)
 {
 	int i;
 
@@ -408,7 +405,7 @@ TEST_RACE(vm_close_and_eventfd_close)
 	}
 }
 
-TEST_RACE(vm_close_and_assign)
+TEST_F(races, vm_close_and_assign)
 {
 	int i;
 
