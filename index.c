@@ -209,6 +209,8 @@ static bool key_collides(const struct kvmfd_index *ix, const struct kvmfd_key *k
 	const struct kvmfd_doorbell *db;
 	u32 cursor = 0;
 
+	if (!mask)
+		return true;
 	/* All bits that count for the key's doorbells are known. */
 	if ((key->mask & mask) == key->mask)
 		return find_doorbell(ix, key, data & key->mask);
@@ -282,6 +284,32 @@ bool kvmfd_index_reaches_into(const struct kvmfd_index *ix, u64 addr, u32 len)
 			return true;
 
 	return false;
+}
+
+/**
+ * kvmfd_index_masks() - how many look-ups does a write take?
+ * @ix: the index, kvmfd.lock held; or NULL
+ * @addr: its address
+ * @len: its length
+ *
+ * Return: the number of different masks there.
+ */
+unsigned int kvmfd_index_masks(const struct kvmfd_index *ix, u64 addr, u32 len)
+{
+	const struct kvmfd_key *key;
+	const struct table *t;
+	unsigned int n = 0;
+	u32 i;
+
+	if (!ix)
+		return 0;
+
+	t = &ix->keys;
+	for (i = first_probe(t, key_hash(ix, addr, len)); (key = probe(t, i)); i++)
+		if (in_use(key) && key->addr == addr && key->len == len)
+			n++;
+
+	return n;
 }
 
 static bool table_has_room(const struct table *t, u32 extra)

@@ -92,11 +92,6 @@ static enum kvm_bus bus_of_flags(u32 flags)
 	return KVM_MMIO_BUS;
 }
 
-static u64 mask_of_flags(u32 flags)
-{
-	return flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? ~0ULL : 0;
-}
-
 /* Takes any write, and by MMIO: it has a range on the fast bus, too. */
 static bool is_fast(const struct kvmfd_doorbell *db)
 {
@@ -237,20 +232,19 @@ static int doorbell_set_key(struct kvmfd_index *ix, struct kvmfd_doorbell *db, u
 }
 
 static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
-					      const struct kvm_ioeventfd *args)
+					      const struct kvmfd_ioeventfd *args)
 {
 	struct kvmfd_index *ix = kvmfd_bus_index(p, bus_of_flags(args->flags));
-	u64 mask = mask_of_flags(args->flags);
 	struct kvmfd_doorbell *db;
 	int ret;
 
-	db = kzalloc(struct_size(db, own_key, mask ? 0 : 1), GFP_KERNEL_ACCOUNT);
+	db = kzalloc(struct_size(db, own_key, args->mask ? 0 : 1), GFP_KERNEL_ACCOUNT);
 	if (!db)
 		return ERR_PTR(-ENOMEM);
 
 	RB_CLEAR_NODE(&db->item.node);
 	db->flags = args->flags;
-	db->data = args->datamatch & mask;
+	db->data = args->data & args->mask;
 	db->eventfd = eventfd_ctx_fdget(args->fd);
 	if (IS_ERR(db->eventfd)) {
 		ret = PTR_ERR(db->eventfd);
@@ -261,7 +255,7 @@ static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
 	if (ret)
 		goto put_eventfd;
 
-	ret = doorbell_set_key(ix, db, args->addr, args->len, mask);
+	ret = doorbell_set_key(ix, db, args->addr, args->len, args->mask);
 	if (ret)
 		goto put_counter;
 
@@ -335,6 +329,9 @@ static int doorbell_insert(struct kvmfd *p, struct kvmfd_doorbell *db)
 
 	if (kvmfd_index_collides(ix, key->addr, key->len, key->mask, db->data))
 		return -EEXIST;
+	if (READ_ONCE(p->nr_doorbells) >= KVMFD_MAX_IOEVENTFDS ||
+	    (!key->nr && kvmfd_index_masks(ix, key->addr, key->len) >= KVMFD_MAX_MASKS))
+		return -ENOSPC;
 
 	if (!kvmfd_index_has_room(ix, 1)) {
 		new = kvmfd_index_copy(ix, 1);
@@ -363,12 +360,14 @@ static int doorbell_insert(struct kvmfd *p, struct kvmfd_doorbell *db)
 	return 0;
 }
 
-static bool args_valid(const struct kvm_ioeventfd *args)
+static bool args_valid(const struct kvmfd_ioeventfd *args)
 {
+	bool datamatch = args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH;
+
 	switch (args->len) {
 	case 0:
 		/* Any width hits, so there is no value to compare. */
-		if (args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH)
+		if (datamatch)
 			return false;
 		break;
 	case 1:
@@ -380,11 +379,11 @@ static bool args_valid(const struct kvm_ioeventfd *args)
 		return false;
 	}
 
-	return args->addr + args->len >= args->addr &&
+	return args->addr + args->len >= args->addr && datamatch == !!args->mask &&
 	       !(args->flags & ~KVM_IOEVENTFD_VALID_FLAG_MASK);
 }
 
-static int ioeventfd_assign(struct kvmfd *p, const struct kvm_ioeventfd *args)
+static int ioeventfd_assign(struct kvmfd *p, const struct kvmfd_ioeventfd *args)
 {
 	struct kvmfd_doorbell *db;
 	int ret;
@@ -405,7 +404,7 @@ static int ioeventfd_assign(struct kvmfd *p, const struct kvm_ioeventfd *args)
 }
 
 static struct kvmfd_doorbell *doorbell_find(struct kvmfd *p,
-					    const struct kvm_ioeventfd *args)
+					    const struct kvmfd_ioeventfd *args)
 {
 	struct kvmfd_index *ix = kvmfd_bus_index(p, bus_of_flags(args->flags));
 	struct eventfd_ctx *eventfd;
@@ -415,8 +414,7 @@ static struct kvmfd_doorbell *doorbell_find(struct kvmfd *p,
 	if (IS_ERR(eventfd))
 		return ERR_CAST(eventfd);
 
-	db = kvmfd_index_doorbell(ix, args->addr, args->len, mask_of_flags(args->flags),
-				  args->datamatch);
+	db = kvmfd_index_doorbell(ix, args->addr, args->len, args->mask, args->data);
 	if (!db || db->eventfd != eventfd)
 		db = ERR_PTR(-ENOENT);
 
@@ -437,7 +435,7 @@ static void remove_range(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_k
 	mutex_unlock(&p->kvm->slots_lock);
 }
 
-static int ioeventfd_deassign(struct kvmfd *p, const struct kvm_ioeventfd *args)
+static int ioeventfd_deassign(struct kvmfd *p, const struct kvmfd_ioeventfd *args)
 {
 	enum kvm_bus idx = bus_of_flags(args->flags);
 	struct kvmfd_index *ix = kvmfd_bus_index(p, idx);
@@ -457,25 +455,26 @@ static int ioeventfd_deassign(struct kvmfd *p, const struct kvm_ioeventfd *args)
 }
 
 /**
- * kvmfd_ioeventfd() - KVM_IOEVENTFD
- * @p: the attachment, pinned, &kvmfd.lock held
+ * kvmfd_ioeventfd() - KVMFD_IOEVENTFD and, with a full mask, KVM_IOEVENTFD
+ * @p: the attachment, pinned
  * @args: as the caller gave them
- *
- * When it returns from an assign, the next write hits; from a deassign, no more
- * signal comes.
  *
  * Return: 0; assign: -EINVAL, -EBADF, -EEXIST, -ENOSPC, -ENOMEM; deassign:
  * -EBADF, -EINVAL (not an eventfd), -ENOENT.
  */
-int kvmfd_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *args)
+int kvmfd_ioeventfd(struct kvmfd *p, const struct kvmfd_ioeventfd *args)
 {
-	lockdep_assert_held(&p->lock);
+	int ret;
 
+	mutex_lock(&p->lock);
 	drop_lost(p, bus_of_flags(args->flags));
 	if (args->flags & KVM_IOEVENTFD_FLAG_DEASSIGN)
-		return ioeventfd_deassign(p, args);
+		ret = ioeventfd_deassign(p, args);
+	else
+		ret = ioeventfd_assign(p, args);
+	mutex_unlock(&p->lock);
 
-	return ioeventfd_assign(p, args);
+	return ret;
 }
 
 /**

@@ -36,18 +36,14 @@ static int kvmfd_release(struct inode *inode, struct file *file)
 
 /*
  * Our own structs: the caller's size comes first, and what is beyond the size
- * that we know must be 0.
+ * that we know must be 0.  Structs grow: @first is the size of the first version.
  */
-static int copy_in(void *to, size_t size, const void __user *from, u32 *user_size)
+static int copy_in(void *to, size_t size, size_t first, const void __user *from,
+		   u32 *user_size)
 {
 	if (get_user(*user_size, (const u32 __user *)from))
 		return -EFAULT;
-	/*
-	 * All structs are at their first version still.  One that grows keeps
-	 * its first size as the bound here, and is cut at the caller's size on
-	 * the way out.
-	 */
-	if (*user_size < size)
+	if (*user_size < first)
 		return -EINVAL;
 	if (*user_size > PAGE_SIZE)
 		return -E2BIG;
@@ -55,9 +51,10 @@ static int copy_in(void *to, size_t size, const void __user *from, u32 *user_siz
 	return copy_struct_from_user(to, size, from, *user_size);
 }
 
-static int copy_out(void __user *to, const void *from, size_t size)
+/* Of what the caller has room for beyond our size, nothing is written. */
+static int copy_out(void __user *to, const void *from, size_t size, u32 user_size)
 {
-	return copy_to_user(to, from, size) ? -EFAULT : 0;
+	return copy_to_user(to, from, min_t(size_t, size, user_size)) ? -EFAULT : 0;
 }
 
 static int ioctl_get_info(struct kvmfd *p, void __user *arg)
@@ -66,7 +63,8 @@ static int ioctl_get_info(struct kvmfd *p, void __user *arg)
 	u32 user_size;
 	int ret;
 
-	ret = copy_in(&info, sizeof(info), arg, &user_size);
+	ret = copy_in(&info, sizeof(info), offsetof(struct kvmfd_info, max_ioeventfds), arg,
+		      &user_size);
 	if (ret)
 		return ret;
 	if (info.flags)
@@ -74,7 +72,7 @@ static int ioctl_get_info(struct kvmfd *p, void __user *arg)
 
 	memset(&info, 0, sizeof(info));
 	kvmfd_info(p, &info);
-	return copy_out(arg, &info, sizeof(info));
+	return copy_out(arg, &info, sizeof(info), user_size);
 }
 
 static int ioctl_attach_vm(struct kvmfd *p, void __user *arg)
@@ -83,7 +81,7 @@ static int ioctl_attach_vm(struct kvmfd *p, void __user *arg)
 	u32 user_size;
 	int ret;
 
-	ret = copy_in(&attach, sizeof(attach), arg, &user_size);
+	ret = copy_in(&attach, sizeof(attach), sizeof(attach), arg, &user_size);
 	if (ret)
 		return ret;
 	if (attach.flags || attach.reserved)
@@ -91,7 +89,7 @@ static int ioctl_attach_vm(struct kvmfd *p, void __user *arg)
 
 	/* An attach cannot be taken back: see first that it can be told. */
 	attach.attachment = 0;
-	ret = copy_out(arg, &attach, sizeof(attach));
+	ret = copy_out(arg, &attach, sizeof(attach), user_size);
 	if (ret)
 		return ret;
 
@@ -102,7 +100,7 @@ static int ioctl_attach_vm(struct kvmfd *p, void __user *arg)
 		return ret;
 
 	attach.attachment = p->id;
-	return copy_out(arg, &attach, sizeof(attach));
+	return copy_out(arg, &attach, sizeof(attach), user_size);
 }
 
 static int ioctl_find_vm(struct kvmfd *p, void __user *arg)
@@ -111,7 +109,7 @@ static int ioctl_find_vm(struct kvmfd *p, void __user *arg)
 	u32 user_size;
 	int ret;
 
-	ret = copy_in(&find, sizeof(find), arg, &user_size);
+	ret = copy_in(&find, sizeof(find), sizeof(find), arg, &user_size);
 	if (ret)
 		return ret;
 	if (find.flags || find.reserved)
@@ -121,7 +119,7 @@ static int ioctl_find_vm(struct kvmfd *p, void __user *arg)
 	if (ret)
 		return ret;
 
-	return copy_out(arg, &find, sizeof(find));
+	return copy_out(arg, &find, sizeof(find), user_size);
 }
 
 static int ioctl_list(struct kvmfd *p, void __user *arg)
@@ -130,7 +128,7 @@ static int ioctl_list(struct kvmfd *p, void __user *arg)
 	u32 user_size;
 	int ret;
 
-	ret = copy_in(&list, sizeof(list), arg, &user_size);
+	ret = copy_in(&list, sizeof(list), sizeof(list), arg, &user_size);
 	if (ret)
 		return ret;
 	if (list.flags)
@@ -140,7 +138,42 @@ static int ioctl_list(struct kvmfd *p, void __user *arg)
 	if (ret)
 		return ret;
 
-	return copy_out(arg, &list, sizeof(list));
+	return copy_out(arg, &list, sizeof(list), user_size);
+}
+
+static int ioctl_ioeventfd(struct kvmfd *p, void __user *arg)
+{
+	struct kvmfd_ioeventfd args;
+	u32 user_size;
+	int ret;
+
+	ret = copy_in(&args, sizeof(args), sizeof(args), arg, &user_size);
+	if (ret)
+		return ret;
+	if (args.flags & ~KVM_IOEVENTFD_VALID_FLAG_MASK)
+		return -EINVAL;
+
+	ret = kvmfd_pin(p);
+	if (ret)
+		return ret;
+
+	ret = kvmfd_ioeventfd(p, &args);
+	kvmfd_unpin(p);
+	return ret;
+}
+
+static int ioctl_kvm_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *kvm)
+{
+	const struct kvmfd_ioeventfd args = {
+		.flags = kvm->flags,
+		.addr = kvm->addr,
+		.data = kvm->datamatch,
+		.mask = kvm->flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? ~0ULL : 0,
+		.len = kvm->len,
+		.fd = kvm->fd,
+	};
+
+	return kvmfd_ioeventfd(p, &args);
 }
 
 /* KVM's own requests: its structs, in its order of checks. */
@@ -156,15 +189,12 @@ static int ioctl_kvm(struct kvmfd *p, unsigned int request, void __user *arg)
 	if (ret)
 		return ret;
 
-	if (copy_from_user(&args, arg, _IOC_SIZE(request))) {
+	if (copy_from_user(&args, arg, _IOC_SIZE(request)))
 		ret = -EFAULT;
-	} else if (request == KVM_IRQFD) {
+	else if (request == KVM_IRQFD)
 		ret = kvmfd_irqfd(p, &args.irqfd);
-	} else {
-		mutex_lock(&p->lock);
-		ret = kvmfd_ioeventfd(p, &args.ioeventfd);
-		mutex_unlock(&p->lock);
-	}
+	else
+		ret = ioctl_kvm_ioeventfd(p, &args.ioeventfd);
 
 	kvmfd_unpin(p);
 	return ret;
@@ -184,6 +214,8 @@ static long kvmfd_ioctl(struct file *file, unsigned int request, unsigned long a
 		return ioctl_find_vm(p, argp);
 	case KVMFD_LIST:
 		return ioctl_list(p, argp);
+	case KVMFD_IOEVENTFD:
+		return ioctl_ioeventfd(p, argp);
 	case KVM_IOEVENTFD:
 	case KVM_IRQFD:
 		return ioctl_kvm(p, request, argp);

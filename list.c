@@ -115,7 +115,9 @@ void kvmfd_info(struct kvmfd *p, struct kvmfd_info *info)
 	info->size = sizeof(*info);
 	info->abi_version = KVMFD_ABI_VERSION;
 	info->features = KVMFD_FEATURE_IOEVENTFD | KVMFD_FEATURE_IRQFD |
-			 KVMFD_FEATURE_LIST;
+			 KVMFD_FEATURE_LIST | KVMFD_FEATURE_MASK;
+	info->max_ioeventfds = KVMFD_MAX_IOEVENTFDS;
+	info->max_masks = KVMFD_MAX_MASKS;
 
 	spin_lock(&p->state_lock);
 	if (!p->id)
@@ -192,6 +194,8 @@ static void show_entry(struct seq_file *m, const struct kvmfd_entry *entry)
 		   entry->addr, entry->len);
 	if (entry->mask)
 		seq_printf(m, "data %#llx ", entry->datamatch);
+	if (entry->mask && ~entry->mask)
+		seq_printf(m, "mask %#llx ", entry->mask);
 	seq_printf(m, "hits %llu\n", entry->hits);
 }
 

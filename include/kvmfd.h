@@ -34,6 +34,10 @@
 
 #include <linux/kvmfd.h>
 
+/* Limits, told by KVMFD_GET_INFO. */
+#define KVMFD_MAX_IOEVENTFDS (1U << 20)
+#define KVMFD_MAX_MASKS      4
+
 struct kvmfd;
 struct kvmfd_index;
 
@@ -265,6 +269,7 @@ struct kvmfd_doorbell *kvmfd_index_doorbell(const struct kvmfd_index *ix, u64 ad
 bool kvmfd_index_collides(const struct kvmfd_index *ix, u64 addr, u32 len, u64 mask,
 			  u64 data);
 bool kvmfd_index_reaches_into(const struct kvmfd_index *ix, u64 addr, u32 len);
+unsigned int kvmfd_index_masks(const struct kvmfd_index *ix, u64 addr, u32 len);
 bool kvmfd_index_has_room(const struct kvmfd_index *ix, u32 extra);
 void kvmfd_index_insert(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
 void kvmfd_index_remove(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
@@ -281,7 +286,7 @@ u64 kvmfd_counter_sum(const struct kvmfd_doorbell *db);
 
 /* ioeventfd.c */
 void kvmfd_ioeventfd_setup(struct kvmfd *p);
-int kvmfd_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *args);
+int kvmfd_ioeventfd(struct kvmfd *p, const struct kvmfd_ioeventfd *args);
 void kvmfd_ioeventfd_remove_all(struct kvmfd *p);
 void kvmfd_ioeventfd_free_all(struct kvmfd *p);
 struct kvmfd_index *kvmfd_bus_index(struct kvmfd *p, enum kvm_bus idx);

@@ -112,6 +112,22 @@ int ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t len, uint32_t flags,
 	return do_ioctl(fd, KVM_IOEVENTFD, &args);
 }
 
+int masked_ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t flags, uint64_t data,
+		     uint64_t mask)
+{
+	struct kvmfd_ioeventfd args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.addr = addr,
+		.data = data,
+		.mask = mask,
+		.len = 4,
+		.fd = eventfd,
+	};
+
+	return do_ioctl(fd, KVMFD_IOEVENTFD, &args);
+}
+
 int irqfd(int fd, int eventfd, uint32_t gsi, uint32_t flags)
 {
 	struct kvm_irqfd args = {

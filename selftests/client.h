@@ -35,6 +35,9 @@ uint64_t eventfd_take(int fd);
 
 int ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t len, uint32_t flags,
 	      uint64_t datamatch);
+/* KVMFD_IOEVENTFD, for MMIO writes of 4 bytes. */
+int masked_ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t flags, uint64_t data,
+		     uint64_t mask);
 int irqfd(int fd, int eventfd, uint32_t gsi, uint32_t flags);
 
 #endif /* SELFTESTS_CLIENT_H */

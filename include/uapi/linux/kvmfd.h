@@ -20,7 +20,7 @@
 #include <linux/types.h>
 
 /** KVMFD_ABI_VERSION - raised when something is added; nothing is taken away. */
-#define KVMFD_ABI_VERSION 1
+#define KVMFD_ABI_VERSION 2
 
 #define KVMFD_IOC_MAGIC 0xBF
 
@@ -40,11 +40,13 @@
 #define KVMFD_ATTACH_VM _IO(KVMFD_IOC_MAGIC, 0x01)
 #define KVMFD_FIND_VM   _IO(KVMFD_IOC_MAGIC, 0x02)
 #define KVMFD_LIST      _IO(KVMFD_IOC_MAGIC, 0x03)
+#define KVMFD_IOEVENTFD _IO(KVMFD_IOC_MAGIC, 0x04) /* since ABI 2 */
 
 /* struct kvmfd_info, features */
 #define KVMFD_FEATURE_IOEVENTFD (1ULL << 0) /* KVM_IOEVENTFD, every form of KVM's */
 #define KVMFD_FEATURE_IRQFD     (1ULL << 1) /* KVM_IRQFD without resample */
 #define KVMFD_FEATURE_LIST      (1ULL << 2) /* KVMFD_LIST and /proc/PID/fdinfo */
+#define KVMFD_FEATURE_MASK      (1ULL << 3) /* KVMFD_IOEVENTFD with a mask of data */
 
 /* struct kvmfd_info, state */
 #define KVMFD_STATE_DETACHED 0 /* not attached yet */
@@ -66,6 +68,9 @@
  * @retired_inline_calls: out: sum of the inline calls of the irqfds removed so
  *	far
  * @retired_deferred_calls: out: the same for deferred calls
+ * @max_ioeventfds: out: limit of @nr_ioeventfds, since ABI 2
+ * @max_masks: out: limit of different masks at one address and length, since ABI 2
+ * @reserved: out: 0
  *
  * Works in every state, and for every process that has the fd.  The retired sums
  * together with the counters of KVMFD_LIST are all that ever happened.  What the
@@ -86,6 +91,9 @@ struct kvmfd_info {
 	__u64 retired_hits;
 	__u64 retired_inline_calls;
 	__u64 retired_deferred_calls;
+	__u64 max_ioeventfds;
+	__u32 max_masks;
+	__u32 reserved;
 };
 
 /**
@@ -200,6 +208,42 @@ struct kvmfd_list {
 	__u64 entries;
 	__u32 entry_size;
 	__u32 count;
+};
+
+/**
+ * struct kvmfd_ioeventfd - argument of KVMFD_IOEVENTFD
+ * @size: in: sizeof(struct kvmfd_ioeventfd) of the caller
+ * @flags: in: KVM_IOEVENTFD_FLAG_*
+ * @addr: in: guest physical address, or I/O port
+ * @data: in: with KVM_IOEVENTFD_FLAG_DATAMATCH: the value that hits
+ * @mask: in: with KVM_IOEVENTFD_FLAG_DATAMATCH: the bits of the value that count,
+ *	not 0; without it: must be 0
+ * @len: in: width of the write in bytes: 1, 2, 4, 8, or 0 for any
+ * @fd: in: the eventfd
+ *
+ * KVM_IOEVENTFD with a mask: a write of @len bytes at @addr hits if (value & @mask)
+ * == (@data & @mask), the value zero-extended to 64 bits.  KVM's own form is the
+ * one whose mask has every bit.  Two doorbells collide when some value would hit
+ * both.  A deassign must name all that the assign did, of @data the bits that
+ * count.
+ *
+ * When it returns from an assign, a write that begins hits; from a deassign, no
+ * more signal comes.
+ *
+ * Errors: EINVAL (@size; assign: @flags, @mask, @len, @addr and @len beyond the
+ * address space, @fd is no eventfd), E2BIG, EFAULT, EBADF, ENOTCONN, ENODEV (the
+ * VM has been closed), EIO (another process's VM, or a dead one), EEXIST, ENOSPC
+ * (max_ioeventfds, max_masks, or KVM's own limit of devices on a bus), ENOMEM;
+ * deassign: ENOENT, but not ENOMEM or ENOSPC.
+ */
+struct kvmfd_ioeventfd {
+	__u32 size;
+	__u32 flags;
+	__u64 addr;
+	__u64 data;
+	__u64 mask;
+	__u32 len;
+	__s32 fd;
 };
 
 #endif /* _UAPI_LINUX_KVMFD_H */
