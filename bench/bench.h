@@ -19,7 +19,7 @@
 #include "client.h"
 #include "guest.h"
 
-/* The largest n, and so how many eventfds a case has. */
+/* How many eventfds there are, and the largest n that KVM is measured with. */
 #define MAX_N 1000
 
 enum doorbell_form {
@@ -44,6 +44,7 @@ struct bench_case {
 	unsigned int n[4];       /* ends with a 0 */
 	bool also_exit;          /* measured with nobody to serve, too */
 	enum doorbell_form form; /* of doorbells */
+	bool once;               /* in the last round only: it takes long, and is exact */
 };
 
 /* What is being measured; without a case, nothing is. */
@@ -57,6 +58,9 @@ extern struct current {
 extern int eventfds[MAX_N];
 /* Stops with a line that says what was being measured, unless all is well. */
 void require(bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* An attachment with nothing in it. */
+void backend_renew(struct backend *b);
 
 /*
  * If the backend is kvmfd: it has @n entries, which counted so much, and has
@@ -78,6 +82,14 @@ double clock_end(double begin);
 /* For what may wait, and have others work for it. */
 void stretch_begin(struct stretch *s);
 void stretch_end(struct stretch *s);
+
+/* memory.c */
+struct memory {
+	double kernel; /* bytes, but for those of per-CPU counters */
+	double percpu;
+};
+
+struct memory memory_now(void);
 
 /* results.c */
 /* A sample of the figure whose case is called "WHAT-NAME". */
@@ -108,7 +120,9 @@ unsigned int burst_run(struct guest *guest);
 
 /* doorbells.c */
 void bench_write(void);
+void bench_write_last(void);
 void bench_doorbells(void);
+void bench_memory(void);
 
 /* irqfds.c */
 void irqfds_setup(struct guest *guest);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -30,9 +31,14 @@ static const struct bench_case cases[] = {
 	{ "mmio-wildcard", bench_write, { 1 }, true, MMIO_WILDCARD },
 	{ "mmio-datamatch", bench_write, { 1 }, true, MMIO_DATAMATCH },
 	{ "mmio-any-length", bench_write, { 1 }, true, MMIO_ANY_LENGTH },
+	{ "pio-datamatch", bench_write_last, { 1, 64, 1000 }, false, PIO_DATAMATCH },
+	{ "mmio-datamatch", bench_write_last, { 1, 1000, 65536 }, false, MMIO_DATAMATCH },
+	{ "mmio-wildcard", bench_write_last, { 1, 1000 }, false, MMIO_WILDCARD },
 	{ "mmio-wildcard", bench_doorbells, { 1, 64, 1000 }, false, MMIO_WILDCARD },
 	{ "mmio-datamatch", bench_doorbells, { 1, 64, 1000 }, false, MMIO_DATAMATCH },
 	{ "mmio-any-length", bench_doorbells, { 1, 64, 1000 }, false, MMIO_ANY_LENGTH },
+	{ "mmio-wildcard", bench_memory, { 1000, 10000 }, false, MMIO_WILDCARD, true },
+	{ "mmio-datamatch", bench_memory, { 1000, 10000 }, false, MMIO_DATAMATCH, true },
 	{ "msi", bench_msi, { 1 } },
 	{ "irqfd", bench_irqfds, { 1, 64, 1000 } },
 };
@@ -97,6 +103,12 @@ static void require_unattached(int kvmfd, int vm_fd)
 		"the VM for KVM is attached to kvmfd");
 }
 
+void backend_renew(struct backend *b)
+{
+	close(b->fd);
+	b->fd = kvmfd_open_attached(b->guest.vm->fd);
+}
+
 static void create_backends(void)
 {
 	unsigned int i;
@@ -132,7 +144,18 @@ static void run_case(const struct bench_case *c, struct backend *b, unsigned int
 	current.c = NULL;
 }
 
-static void run_round(void)
+static bool is_measured(const struct bench_case *c, const struct backend *b, unsigned int n,
+			int round)
+{
+	if (c->once && round != ROUNDS - 1)
+		return false;
+	if (b->fd < 0)
+		return c->also_exit;
+
+	return b->is_kvmfd || n <= MAX_N;
+}
+
+static void run_round(int round)
 {
 	const struct bench_case *c;
 	const unsigned int *n;
@@ -141,7 +164,7 @@ static void run_round(void)
 	for (c = cases; c < cases + ARRAY_LEN(cases); c++)
 		for (n = c->n; *n; n++)
 			for (b = backends; b < backends + ARRAY_LEN(backends); b++)
-				if (b->fd >= 0 || c->also_exit)
+				if (is_measured(c, b, *n, round))
 					run_case(c, b, *n);
 }
 
@@ -158,7 +181,7 @@ int main(void)
 		fflush(stdout);
 		if (round == 1)
 			results_forget();
-		run_round();
+		run_round(round);
 	}
 
 	results_write("results.csv", "spread.log");

@@ -130,7 +130,7 @@ void results_write(const char *csv, const char *spread)
 
 		fprintf(c, MODE ",%s,%u,%s,%.1f,%s,", f->name, f->n, f->backend->name,
 			middle(f), f->unit);
-		if (kvm)
+		if (kvm && middle(kvm) > 0)
 			fprintf(c, "%.3f", middle(f) / middle(kvm));
 		fprintf(c, "\n");
 		fprintf(s, "%s, n %u, %s: %.1f %s, %u samples from %.1f to %.1f\n", f->name,
