@@ -8,7 +8,6 @@
  * anyhow, or a lot of it has come together.
  */
 #include <linux/mm.h>
-#include <linux/sizes.h>
 #include <linux/srcu.h>
 
 #include "kvmfd.h"

@@ -26,6 +26,7 @@
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/rbtree.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -35,7 +36,7 @@
 #include <linux/kvmfd.h>
 
 /* Limits, told by KVMFD_GET_INFO. */
-#define KVMFD_MAX_IOEVENTFDS (1U << 20)
+#define KVMFD_MAX_IOEVENTFDS SZ_1M
 #define KVMFD_MAX_MASKS      4
 
 struct kvmfd;

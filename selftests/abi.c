@@ -49,7 +49,8 @@ TEST_F(abi, info_of_a_new_fd)
 	EXPECT_EQ(KVMFD_ABI_VERSION, info.abi_version);
 	EXPECT_EQ(KVMFD_STATE_DETACHED, info.state);
 	EXPECT_EQ(KVMFD_FEATURE_IOEVENTFD | KVMFD_FEATURE_IRQFD | KVMFD_FEATURE_LIST |
-		  KVMFD_FEATURE_MASK, info.features);
+			  KVMFD_FEATURE_MASK,
+		  info.features);
 	EXPECT_EQ(0, info.attachment);
 	EXPECT_EQ(0, info.nr_ioeventfds);
 	EXPECT_EQ(0, info.nr_irqfds);
