@@ -46,6 +46,9 @@ check:				## all tests, in the test host (TESTS="name...", KERNEL=6.1, 6.12, 7.2
 check-debug:			## all tests on a kernel that watches itself (TESTS="name...")
 	KERNEL=debug testhost/check
 
+fuzz:				## random calls and writes: KVM, kvmfd and the rules (STEPS, SEED, KERNEL)
+	testhost/fuzz
+
 smoke:				## build, load, one doorbell and one MSI on each kernel
 	testhost/smoke
 
@@ -64,5 +67,5 @@ clean:				## remove build/
 help:				## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
 
-export EVENTFD NOTIFY CPUS QUEUES TESTS KERNEL AGAINST
-.PHONY: all module vmm selftests benchmark install run check check-debug smoke style bench shell clean help
+export EVENTFD NOTIFY CPUS QUEUES TESTS KERNEL AGAINST STEPS SEED
+.PHONY: all module vmm selftests benchmark install run check check-debug fuzz smoke style bench shell clean help

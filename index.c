@@ -264,29 +264,6 @@ bool kvmfd_index_collides(const struct kvmfd_index *ix, u64 addr, u32 len, u64 m
 }
 
 /**
- * kvmfd_index_reaches_into() - is there a key within a range?
- * @ix: the index, kvmfd.lock held; or NULL
- * @addr: first address
- * @len: length in bytes
- *
- * Return: whether there is.
- */
-bool kvmfd_index_reaches_into(const struct kvmfd_index *ix, u64 addr, u32 len)
-{
-	const struct kvmfd_key *key;
-	u32 cursor = 0;
-
-	if (!ix)
-		return false;
-
-	while ((key = next_in_use(&ix->keys, &cursor)))
-		if (key->addr - addr < max(len, 1U))
-			return true;
-
-	return false;
-}
-
-/**
  * kvmfd_index_masks() - how many look-ups does a write take?
  * @ix: the index, kvmfd.lock held; or NULL
  * @addr: its address

@@ -9,10 +9,13 @@
  * kvmfd publishes must be just such a one as KVM would have allocated.
  *
  * All ranges that kvmfd has on a bus have the same device, whose index says what
- * is there.  KVM's search takes ranges that touch the same bytes for equal, so it
- * may miss one of two that overlap.  Of kvmfd's ranges no two do: where they
- * would, there is one over their hull instead.  They are sorted by address and
- * length, each before KVM's own ranges that have the same.
+ * is there, so it is enough that KVM's search finds any range of kvmfd's that the
+ * write is in.  KVM takes a range for equal to all that contain it, which is no
+ * order, and its own way of inserting can hide one from the search.  kvmfd's are
+ * sorted by address, then length.  Then those in front of the one that was written
+ * to never compare greater, and those behind it never less (one of length 0 has no
+ * other at its address): the search cannot be led astray by kvmfd's.  Before
+ * KVM's own ranges with the same address and length comes kvmfd's.
  *
  * Adding is prepare (can fail), then add (cannot).  Removing cannot fail: should
  * there be no memory for the copy, the range stays in the array and its pointer
@@ -25,9 +28,6 @@
 #include <linux/srcu.h>
 
 #include "kvmfd.h"
-
-/* A length-0 range within a hull: no write is longer. */
-#define LONGEST_WRITE 8
 
 /*
  * Each tombstone on a bus holds a reference on this module, for its ops.  A bus
@@ -54,31 +54,6 @@ static struct kvm_io_bus *bus_get(struct kvm *kvm, enum kvm_bus idx)
 static bool range_before(u64 addr, u32 len, const struct kvm_io_range *r)
 {
 	return addr < r->addr || (addr == r->addr && len <= r->len);
-}
-
-/* The last address of a range; one of length 0 is an address all the same. */
-static u64 range_last(const struct kvm_io_range *r)
-{
-	return r->addr + max(r->len, 1) - 1;
-}
-
-static bool ranges_overlap(const struct kvm_io_range *a, const struct kvm_io_range *b)
-{
-	return a->addr <= range_last(b) && b->addr <= range_last(a);
-}
-
-/* Makes @a the hull of the two, in which every write to either is contained. */
-static void range_unite(struct kvm_io_range *a, const struct kvm_io_range *b)
-{
-	u64 last_a = a->len ? range_last(a) : a->addr + LONGEST_WRITE - 1;
-	u64 last_b = b->len ? range_last(b) : b->addr + LONGEST_WRITE - 1;
-	u64 last = max(last_a, last_b);
-
-	a->addr = min(a->addr, b->addr);
-	/* At the very end of the address space there is no guest memory to write. */
-	if (last < a->addr)
-		last = U64_MAX - 1;
-	a->len = last - a->addr + 1;
 }
 
 /**
@@ -170,7 +145,7 @@ int kvmfd_bus_may_add(struct kvmfd *p, enum kvm_bus idx, int nr)
 	return bus->dev_count + nr > p->bus[idx].next_room ? -EAGAIN : 0;
 }
 
-/* @nr is less than 0 if ranges go, or several become one. */
+/* @nr is less than 0 if ranges go. */
 static void ranges_changed(struct kvmfd_bus *b, int nr)
 {
 	struct kvmfd *p = b->owner;
@@ -194,11 +169,16 @@ static void ranges_changed(struct kvmfd_bus *b, int nr)
 void kvmfd_bus_range_destroyed(struct kvmfd_bus *b)
 {
 	struct kvmfd *p = b->owner;
+	u64 cursor = 0;
 
 	spin_lock(&p->state_lock);
 	if (b->nr_ranges == 1) {
 		b->lost = true;
-		kvmfd_ioeventfd_unlist(b);
+		while (kvmfd_ioeventfd_unlist(b, &cursor)) {
+			spin_unlock(&p->state_lock);
+			cond_resched();
+			spin_lock(&p->state_lock);
+		}
 	}
 	ranges_changed(b, -1);
 	spin_unlock(&p->state_lock);
@@ -257,106 +237,39 @@ static void edit_end(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *old, 
 	b->buried = false;
 }
 
-/*
- * Turns the new ranges, which are sorted, into ranges that overlap neither each
- * other nor ours on the bus, other than those that they contain.  Returns how
- * many are left of them.
- */
-static int unite_ranges(struct kvmfd_bus *b, const struct kvm_io_bus *bus,
-			struct kvm_io_range *ranges, int nr)
-{
-	const struct kvm_io_range *e = bus->range, *end = e + bus->dev_count;
-	struct kvm_io_range *last = NULL;
-	int i, kept = 0;
-
-	for (i = 0; i < nr; i++) {
-		struct kvm_io_range *r = &ranges[i];
-
-		if (last && ranges_overlap(last, r)) {
-			range_unite(last, r);
-			b->overlaps = true;
-		} else {
-			last = &ranges[kept++];
-			*last = *r;
-		}
-		while (e < end && e->addr + b->longest < last->addr)
-			e++;
-		for (; e < end; e++) {
-			if (e->dev != &b->dev)
-				continue;
-			if (ranges_overlap(last, e)) {
-				range_unite(last, e);
-				b->overlaps = true;
-			} else if (e->addr > last->addr) {
-				break;
-			}
-		}
-		b->longest = max(b->longest, last->len);
-	}
-
-	return kept;
-}
-
 /**
  * kvmfd_bus_add() - add ranges
  * @p: the attachment, pinned, kvm->slots_lock held, kvmfd_bus_may_add() said 0
  * @idx: the bus
- * @ranges: sorted by address and length, no two the same, all with the bus's
- *	device.  Overwritten.
+ * @ranges: sorted by address and length, none of them on the bus, all with the
+ *	bus's device
  * @nr: how many
  *
  * kvmfd_settle_lazily() must follow, without kvm->slots_lock.
  */
-void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_range *ranges, int nr)
+void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, const struct kvm_io_range *ranges,
+		   int nr)
 {
 	struct kvm_io_bus *old = bus_get(p->kvm, idx), *new;
 	struct kvmfd_bus *b = &p->bus[idx];
-	int i = 0, n, done = 0, dropped = 0;
+	int i = 0, n, done = 0;
 
 	lockdep_assert_held(&p->lock);
 
-	if (!b->nr_ranges) {
-		b->overlaps = false;
-		b->longest = 0;
-	}
-	nr = unite_ranges(b, old, ranges, nr);
-
 	new = edit_begin(b, old);
 	for (n = 0; n < nr; n++) {
-		const struct kvm_io_range *r = &ranges[n];
-		bool placed = false;
-
-		while (i < old->dev_count && old->range[i].addr < r->addr)
+		while (i < old->dev_count &&
+		       !range_before(ranges[n].addr, ranges[n].len, &old->range[i]))
 			i++;
-		/* From here to the end of @r, what is ours has become part of it. */
-		for (; i < old->dev_count; i++) {
-			const struct kvm_io_range *e = &old->range[i];
-
-			if (!placed && range_before(r->addr, r->len, e)) {
-				append_old(b, new, old, done, i);
-				append(new, r, 1);
-				done = i;
-				placed = true;
-			}
-			if (e->addr > range_last(r))
-				break;
-			if (e->dev == &b->dev) {
-				append_old(b, new, old, done, i);
-				done = i + 1;
-				dropped++;
-			}
-		}
-		if (!placed) {
-			append_old(b, new, old, done, i);
-			append(new, r, 1);
-			done = i;
-		}
+		append_old(b, new, old, done, i);
+		append(new, &ranges[n], 1);
+		done = i;
 	}
 	append_old(b, new, old, done, old->dev_count);
-	edit_end(p, idx, old, nr - dropped);
+	edit_end(p, idx, old, nr);
 }
 
-/* The place of the range of ours that contains an address, or NULL. */
+/* The place of a range of ours, or NULL. */
 static struct kvm_io_range *find_range(struct kvmfd_bus *b, struct kvm_io_bus *bus,
 				       u64 addr, u32 len)
 {
@@ -371,16 +284,12 @@ static struct kvm_io_range *find_range(struct kvmfd_bus *b, struct kvm_io_bus *b
 		else
 			low = mid + 1;
 	}
-	if (low < bus->dev_count) {
-		r = &bus->range[low];
-		if (r->dev == &b->dev && r->addr == addr && r->len == len)
-			return r;
-	}
 
-	/* Within a hull, or KVM's ranges are not in this order. */
-	for (i = 0; i < bus->dev_count; i++) {
-		r = &bus->range[i];
-		if (r->dev == &b->dev && addr >= r->addr && addr <= range_last(r))
+	/* From the beginning if it is not there: KVM's ranges need not be sorted. */
+	for (i = 0; i <= bus->dev_count; i++) {
+		r = &bus->range[i ? i - 1 : low];
+		if (r < &bus->range[bus->dev_count] && r->dev == &b->dev &&
+		    r->addr == addr && r->len == len)
 			return r;
 	}
 
@@ -431,8 +340,7 @@ void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len)
 	lockdep_assert_held(&p->lock);
 
 	r = bus ? find_range(b, bus, addr, len) : NULL;
-	if (!r || (b->overlaps && kvmfd_index_reaches_into(kvmfd_bus_index(p, idx),
-							   r->addr, r->len)))
+	if (!r)
 		return;
 
 	if (b->buried || bus->dev_count > b->next_room) {

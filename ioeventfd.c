@@ -10,6 +10,9 @@
 
 #include "kvmfd.h"
 
+/* So many doorbells at a time, a spinlock held. */
+#define UNLIST_BATCH 64
+
 /**
  * kvmfd_doorbell_ring() - count a hit and signal
  * @db: a doorbell from an index; the caller is within kvm->srcu
@@ -59,6 +62,7 @@ void kvmfd_ioeventfd_setup(struct kvmfd *p)
 		p->bus[i].buried = true;
 		kvm_iodevice_init(&p->bus[i].dev, &doorbell_ops);
 	}
+	kvm_iodevice_init(&p->bus[KVM_FAST_MMIO_BUS].dev, &kvmfd_fast_mmio_ops);
 }
 
 /**
@@ -117,8 +121,10 @@ void kvmfd_doorbell_describe(struct kvmfd_doorbell *db, struct kvmfd_entry *entr
 static void doorbell_list(struct kvmfd *p, struct kvmfd_doorbell *db)
 {
 	spin_lock(&p->state_lock);
-	p->nr_doorbells++;
-	kvmfd_item_add(p, &db->item, KVMFD_ENTRY_IOEVENTFD);
+	if (!p->bus[bus_of_flags(db->flags)].lost) {
+		p->nr_doorbells++;
+		kvmfd_item_add(p, &db->item, KVMFD_ENTRY_IOEVENTFD);
+	}
 	spin_unlock(&p->state_lock);
 }
 
@@ -155,6 +161,7 @@ static void index_free_all(struct kvmfd *p, struct kvmfd_index *ix)
 	while ((db = kvmfd_index_next(ix, &cursor))) {
 		kvmfd_index_remove(ix, db);
 		doorbell_free(p, db);
+		cond_resched();
 	}
 	kvmfd_index_free(ix);
 }
@@ -169,25 +176,34 @@ static struct kvmfd_index *index_unpublish(struct kvmfd *p, enum kvm_bus idx)
 }
 
 /**
- * kvmfd_ioeventfd_unlist() - the doorbells of a bus are no more
+ * kvmfd_ioeventfd_unlist() - some of a bus's doorbells are no more
  * @b: a bus that KVM has lost; &kvmfd.state_lock is held
+ * @cursor: 0, then as left by the last call
  *
  * They stay in memory until the next request comes, or the attachment goes.
+ *
+ * Return: whether there may be more.
  */
-void kvmfd_ioeventfd_unlist(struct kvmfd_bus *b)
+bool kvmfd_ioeventfd_unlist(struct kvmfd_bus *b, u64 *cursor)
 {
 	struct kvmfd *p = b->owner;
 	struct kvmfd_doorbell *db;
 	struct kvmfd_item *item;
-	u64 id = 0;
+	int i;
 
-	for (; (item = kvmfd_item_after(p, id)); id = item->id) {
+	for (i = 0; i < UNLIST_BATCH; i++) {
+		item = kvmfd_item_after(p, *cursor);
+		if (!item)
+			return false;
+		*cursor = item->id;
 		if (item->kind != KVMFD_ENTRY_IOEVENTFD)
 			continue;
 		db = container_of(item, struct kvmfd_doorbell, item);
 		if (&p->bus[bus_of_flags(db->flags)] == b)
 			doorbell_unlist(p, db);
 	}
+
+	return true;
 }
 
 static void drop_lost(struct kvmfd *p, enum kvm_bus idx)
@@ -415,7 +431,8 @@ static struct kvmfd_doorbell *doorbell_find(struct kvmfd *p,
 		return ERR_CAST(eventfd);
 
 	db = kvmfd_index_doorbell(ix, args->addr, args->len, args->mask, args->data);
-	if (!db || db->eventfd != eventfd)
+	if (!db || db->eventfd != eventfd ||
+	    !!args->mask != !!(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
 		db = ERR_PTR(-ENOENT);
 
 	eventfd_ctx_put(eventfd);

@@ -52,14 +52,12 @@ struct kvmfd_index;
  *	go before them.
  * @lost: KVM has dropped the bus; what is in @index is no more.  Under
  *	kvmfd.state_lock.
- * @overlaps: ranges may be hulls of several
- * @longest: no range is longer than this
  * @buried: there may be tombstones on the bus, see io_bus.c
  * @next: an array for the next edit, or NULL.  Where one has been retired, the
  *	next removal needs no memory.
  * @next_room: ranges that fit into @next
  *
- * All from @overlaps on under kvmfd.lock.
+ * All from @buried on under kvmfd.lock.
  */
 struct kvmfd_bus {
 	struct kvmfd *owner;
@@ -67,8 +65,6 @@ struct kvmfd_bus {
 	struct kvmfd_index __rcu *index;
 	u32 nr_ranges;
 	bool lost;
-	bool overlaps;
-	int longest;
 	bool buried;
 	struct kvm_io_bus *next;
 	int next_room;
@@ -247,7 +243,8 @@ void kvmfd_unpin(struct kvmfd *p);
 /* io_bus.c */
 int kvmfd_bus_prepare(struct kvmfd *p, enum kvm_bus idx, int nr);
 int kvmfd_bus_may_add(struct kvmfd *p, enum kvm_bus idx, int nr);
-void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_range *ranges, int nr);
+void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, const struct kvm_io_range *ranges,
+		   int nr);
 void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len);
 void kvmfd_bus_remove_all(struct kvmfd *p, enum kvm_bus idx);
 void kvmfd_bus_recycle(struct kvmfd_bus *b, struct kvm_io_bus *array);
@@ -269,7 +266,6 @@ struct kvmfd_doorbell *kvmfd_index_doorbell(const struct kvmfd_index *ix, u64 ad
 					    u32 len, u64 mask, u64 data);
 bool kvmfd_index_collides(const struct kvmfd_index *ix, u64 addr, u32 len, u64 mask,
 			  u64 data);
-bool kvmfd_index_reaches_into(const struct kvmfd_index *ix, u64 addr, u32 len);
 unsigned int kvmfd_index_masks(const struct kvmfd_index *ix, u64 addr, u32 len);
 bool kvmfd_index_has_room(const struct kvmfd_index *ix, u32 extra);
 void kvmfd_index_insert(struct kvmfd_index *ix, struct kvmfd_doorbell *db);
@@ -291,7 +287,7 @@ int kvmfd_ioeventfd(struct kvmfd *p, const struct kvmfd_ioeventfd *args);
 void kvmfd_ioeventfd_remove_all(struct kvmfd *p);
 void kvmfd_ioeventfd_free_all(struct kvmfd *p);
 struct kvmfd_index *kvmfd_bus_index(struct kvmfd *p, enum kvm_bus idx);
-void kvmfd_ioeventfd_unlist(struct kvmfd_bus *b);
+bool kvmfd_ioeventfd_unlist(struct kvmfd_bus *b, u64 *cursor);
 void kvmfd_doorbell_ring(struct kvmfd_doorbell *db);
 void kvmfd_doorbell_describe(struct kvmfd_doorbell *db, struct kvmfd_entry *entry);
 

@@ -119,6 +119,7 @@ TEST_F(mask, deassign_names_it)
 	EXPECT_EQ(ENOENT, UNASSIGN(self->a, 0x2, 0xff));
 	EXPECT_EQ(ENOENT, UNASSIGN(self->b, 0x1, 0xff));
 	EXPECT_EQ(ENOENT, masked_ioeventfd(self->fd, self->a, ADDR, DEASSIGN, 0, 0));
+	EXPECT_EQ(ENOENT, masked_ioeventfd(self->fd, self->a, ADDR, DEASSIGN, 0x1, 0xff));
 	EXPECT_RINGS(1, 0, 0x1);
 	EXPECT_EQ(0, UNASSIGN(self->a, 0xff01, 0xff));
 	EXPECT_EQ(ENOENT, UNASSIGN(self->a, 0x1, 0xff));

@@ -223,8 +223,8 @@ struct kvmfd_list {
  *
  * KVM_IOEVENTFD with a mask: a write of @len bytes at @addr hits if (value & @mask)
  * == (@data & @mask), the value zero-extended to 64 bits.  KVM's own form is the
- * one whose mask has every bit.  Two doorbells collide when some value would hit
- * both.  A deassign must name all that the assign did, of @data the bits that
+ * one whose mask has every bit.  Two doorbells collide when some 64-bit value would
+ * hit both.  A deassign must name all that the assign did, of @data the bits that
  * count.
  *
  * When it returns from an assign, a write that begins hits; from a deassign, no

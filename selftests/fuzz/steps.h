@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a fuzzer's round does: random calls and bursts of guest writes.
+ */
+#ifndef SELFTESTS_FUZZ_STEPS_H
+#define SELFTESTS_FUZZ_STEPS_H
+
+#include <stdbool.h>
+
+/* What there is in a round. */
+struct kind {
+	bool mmio, pio;
+	unsigned int vcpus;
+	bool calls_meanwhile;
+};
+
+struct step_counts {
+	unsigned long writes;
+	unsigned long answers[64]; /* of calls, by errno */
+	unsigned long others;      /* eventfds that come or go, attach, detach */
+};
+
+extern struct step_counts step_counts;
+
+/* Attached, without doorbells, @steps to go. */
+void steps_begin(const struct kind *kind, unsigned int steps);
+/* Goes some of them.  False when there is no more to be done. */
+bool steps_go(void);
+
+#endif /* SELFTESTS_FUZZ_STEPS_H */
