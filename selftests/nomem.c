@@ -102,11 +102,7 @@ FIXTURE(nomem)
 	bool can_fail;
 };
 
-#define SKIP_UNLESS_IT_CAN_FAIL()                                                          \
-	do {                                                                               \
-		if (!self->can_fail)                                                       \
-			SKIP(return, "the kernel injects no failures (make check-debug)"); \
-	} while (0)
+#define NO_FAILURES "the kernel injects no failures (make check-debug)"
 
 FIXTURE_SETUP(nomem)
 {
@@ -160,7 +156,8 @@ TEST_F(nomem, deassign)
 	long refs = get("/sys/module/kvmfd", "refcnt");
 	int i, err = 0;
 
-	SKIP_UNLESS_IT_CAN_FAIL();
+	if (!self->can_fail)
+		SKIP(return, NO_FAILURES);
 	control(self->fail_all, 1);
 	for (i = 0; i < NR_DOORBELLS && !err; i += 2)
 		err = ioeventfd(self->fd, self->efd, GUEST_MMIO_BASE + 8 * i, 4,
@@ -193,7 +190,8 @@ TEST_F(nomem, detach)
 {
 	int i;
 
-	SKIP_UNLESS_IT_CAN_FAIL();
+	if (!self->can_fail)
+		SKIP(return, NO_FAILURES);
 	control(self->fail_all, 1);
 	close(self->fd);
 	control(self->fail_all, 0);
@@ -218,7 +216,8 @@ TEST_F(nomem, assign)
 	int n, err = ENOMEM;
 	uint64_t before;
 
-	SKIP_UNLESS_IT_CAN_FAIL();
+	if (!self->can_fail)
+		SKIP(return, NO_FAILURES);
 	before = kvmfd_info(self->fd).nr_ioeventfds;
 	for (n = 1; err; n++) {
 		ASSERT_LT(n, 100);
