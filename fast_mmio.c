@@ -6,32 +6,29 @@
  * and value, KVM asks KVM_FAST_MMIO_BUS before it decodes the instruction, with
  * a length of 0 and no value.  A doorbell that takes any write at its address
  * therefore has a range on that bus as well; the write reaches one of the two.
- * They share the index of the MMIO bus.
+ * They share the index of the MMIO bus, see &kvmfd_bus.indexed_by.
  */
 #include "kvmfd.h"
 
-/* @val is NULL here. */
-static int fast_mmio_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
-			   gpa_t addr, int len, const void *val)
+static void copy(struct kvmfd_edit *e, const struct kvm_io_range *from, int nr_from,
+		 struct kvm_io_range *to, int *nr)
 {
-	struct kvmfd *p = container_of(dev, struct kvmfd_bus, dev)->owner;
-	struct kvmfd_index *ix = srcu_dereference(p->bus[KVM_MMIO_BUS].index,
-						  &vcpu->kvm->srcu);
-	struct kvmfd_doorbell *db = ix ? kvmfd_index_hit(ix, addr, 0, NULL) : NULL;
+	int i;
 
-	if (!db)
-		return -EOPNOTSUPP;
-
-	kvmfd_doorbell_ring(db);
-	return 0;
+	for (i = 0; i < nr_from; i++)
+		if (!from[i].len)
+			kvmfd_range_note(e, KVM_FAST_MMIO_BUS, from[i].addr, 0, to, nr);
 }
 
-static void fast_mmio_destructor(struct kvm_io_device *dev)
+/**
+ * kvmfd_fast_mmio_note() - an edit's ranges on the MMIO bus are final
+ * @e: the edit, which gets those of length 0 on the fast bus, too
+ */
+void kvmfd_fast_mmio_note(struct kvmfd_edit *e)
 {
-	kvmfd_bus_range_destroyed(container_of(dev, struct kvmfd_bus, dev));
-}
+	struct kvmfd_bus_edit *mmio = &e->bus[KVM_MMIO_BUS];
+	struct kvmfd_bus_edit *fast = &e->bus[KVM_FAST_MMIO_BUS];
 
-const struct kvm_io_device_ops kvmfd_fast_mmio_ops = {
-	.write = fast_mmio_write,
-	.destructor = fast_mmio_destructor,
-};
+	copy(e, mmio->add, mmio->nr_add, fast->add, &fast->nr_add);
+	copy(e, mmio->drop, mmio->nr_drop, fast->drop, &fast->nr_drop);
+}

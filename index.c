@@ -3,10 +3,10 @@
  * Which doorbell does a write hit?
  *
  * KVM's bus tells only that a write may be ours.  The answer is in an index of
- * two hash tables, which vCPU threads read under kvm->srcu: keys, by address and
- * length, and doorbells, by key and data.  All doorbells of a bus that differ in
- * nothing but data share a key, so however many they are, a hit is a look-up in
- * the one and a look-up in the other.
+ * two hash tables, which vCPU threads read under kvm->srcu: keys, by address, and
+ * doorbells, by key and data.  All doorbells of a bus that differ in nothing but
+ * data share a key, so however many they are, a hit is a look-up in the one and a
+ * look-up in the other.
  *
  * The tables have open addressing with linear probing.  A slot is empty, or has
  * a pointer, or says that it once had one, so removing needs no memory: the slot
@@ -28,8 +28,10 @@
 #define MIN_BITS 3
 
 struct table {
-	u32 bits;
-	u32 used; /* slots that are not empty */
+	u32 mask;  /* of a slot's number */
+	u32 shift; /* from a hash to a slot's number */
+	u32 used;  /* slots that are not empty */
+	u32 nr;    /* of those, the ones that have a pointer */
 	void **slots;
 };
 
@@ -51,7 +53,7 @@ struct kvmfd_index {
 
 static u32 table_size(const struct table *t)
 {
-	return 1U << t->bits;
+	return t->mask + 1;
 }
 
 static bool in_use(const void *slot)
@@ -65,12 +67,12 @@ static bool in_use(const void *slot)
  */
 static u32 first_probe(const struct table *t, u64 hash)
 {
-	return hash_64(hash, t->bits);
+	return hash * GOLDEN_RATIO_64 >> t->shift;
 }
 
 static void *probe(const struct table *t, u32 i)
 {
-	return READ_ONCE(t->slots[i & (table_size(t) - 1)]);
+	return READ_ONCE(t->slots[i & t->mask]);
 }
 
 /* For a walk through all that is in a table, with @cursor from 0 on. */
@@ -86,9 +88,9 @@ static void *next_in_use(const struct table *t, u32 *cursor)
 	return NULL;
 }
 
-static u64 key_hash(const struct kvmfd_index *ix, u64 addr, u32 len)
+static u64 key_hash(const struct kvmfd_index *ix, u64 addr)
 {
-	return (addr ^ (u64)len << 56) ^ ix->seed;
+	return addr ^ ix->seed;
 }
 
 static u64 doorbell_hash(const struct kvmfd_index *ix, const struct kvmfd_key *key,
@@ -97,8 +99,8 @@ static u64 doorbell_hash(const struct kvmfd_index *ix, const struct kvmfd_key *k
 	return (data + (unsigned long)key) ^ ix->seed;
 }
 
-static struct kvmfd_doorbell *find_doorbell(const struct kvmfd_index *ix,
-					    const struct kvmfd_key *key, u64 data)
+static inline struct kvmfd_doorbell *find_doorbell(const struct kvmfd_index *ix,
+						   const struct kvmfd_key *key, u64 data)
 {
 	const struct table *t = &ix->doorbells;
 	struct kvmfd_doorbell *db;
@@ -109,6 +111,12 @@ static struct kvmfd_doorbell *find_doorbell(const struct kvmfd_index *ix,
 			return db;
 
 	return NULL;
+}
+
+/* A wildcard shares its key with nobody. */
+static struct kvmfd_doorbell *wildcard_of(struct kvmfd_key *key)
+{
+	return container_of(key, struct kvmfd_doorbell, own_key);
 }
 
 static u64 written_value(int len, const void *val)
@@ -125,6 +133,25 @@ static u64 written_value(int len, const void *val)
 	}
 }
 
+/* Of the keys in slot @i and after it: at one address and length they differ in masks. */
+static noinline struct kvmfd_doorbell *hit_with_masks(const struct kvmfd_index *ix, u32 i,
+						      u64 addr, u32 len, u64 value)
+{
+	const struct table *t = &ix->keys;
+	struct kvmfd_doorbell *db;
+	struct kvmfd_key *key;
+
+	for (; (key = probe(t, i)); i++) {
+		if (!in_use(key) || key->addr != addr || key->len != len)
+			continue;
+		db = find_doorbell(ix, key, value & key->mask);
+		if (db)
+			return db;
+	}
+
+	return NULL;
+}
+
 /**
  * kvmfd_index_hit() - the doorbell that a write hits
  * @ix: the index of the bus, under kvm->srcu
@@ -138,50 +165,52 @@ struct kvmfd_doorbell *kvmfd_index_hit(const struct kvmfd_index *ix, u64 addr, i
 				       const void *val)
 {
 	const struct table *t = &ix->keys;
-	const struct kvmfd_key *key;
 	struct kvmfd_doorbell *db;
+	struct kvmfd_key *key;
+	u64 value;
 	u32 i;
 
-	for (i = first_probe(t, key_hash(ix, addr, len)); (key = probe(t, i)); i++) {
-		if (!in_use(key) || key->addr != addr || key->len != len)
-			continue;
-		if (!key->mask)
-			return container_of((void *)key, struct kvmfd_doorbell, own_key);
-		/* A length that has a key is one that has a value. */
-		db = find_doorbell(ix, key, written_value(len, val) & key->mask);
-		if (db)
-			return db;
-	}
+	for (i = first_probe(t, key_hash(ix, addr)); (key = probe(t, i)); i++)
+		if (in_use(key) && key->addr == addr && (!key->len || key->len == len))
+			break;
+	if (!key)
+		return NULL;
+	/* By the rules of what collides, a wildcard and any length have no neighbours. */
+	if (!key->mask)
+		return wildcard_of(key);
 
-	return len ? kvmfd_index_hit(ix, addr, 0, NULL) : NULL;
+	value = written_value(len, val);
+	db = find_doorbell(ix, key, value & key->mask);
+	return db ?: hit_with_masks(ix, i + 1, addr, len, value);
 }
 
-/**
- * kvmfd_index_key() - find a key
- * @ix: the index, kvmfd.lock held; or NULL
- * @addr: its address
- * @len: its length
- * @mask: its mask, or NULL for any
- *
- * Return: the key, or NULL.
- */
-struct kvmfd_key *kvmfd_index_key(const struct kvmfd_index *ix, u64 addr, u32 len,
+/* The key with @mask at an address and length, or with any if @mask is NULL. */
+static struct kvmfd_key *find_key(const struct kvmfd_index *ix, u64 addr, u32 len,
 				  const u64 *mask)
 {
-	const struct table *t;
+	const struct table *t = &ix->keys;
 	struct kvmfd_key *key;
 	u32 i;
 
-	if (!ix)
-		return NULL;
-
-	t = &ix->keys;
-	for (i = first_probe(t, key_hash(ix, addr, len)); (key = probe(t, i)); i++)
+	for (i = first_probe(t, key_hash(ix, addr)); (key = probe(t, i)); i++)
 		if (in_use(key) && key->addr == addr && key->len == len &&
 		    (!mask || key->mask == *mask))
 			return key;
 
 	return NULL;
+}
+
+/**
+ * kvmfd_index_has() - is there any doorbell at an address and length?
+ * @ix: the index, kvmfd.lock held; or NULL
+ * @addr: the address
+ * @len: the length
+ *
+ * Return: whether there is.
+ */
+bool kvmfd_index_has(const struct kvmfd_index *ix, u64 addr, u32 len)
+{
+	return ix && find_key(ix, addr, len, NULL);
 }
 
 /**
@@ -197,9 +226,12 @@ struct kvmfd_key *kvmfd_index_key(const struct kvmfd_index *ix, u64 addr, u32 le
 struct kvmfd_doorbell *kvmfd_index_doorbell(const struct kvmfd_index *ix, u64 addr,
 					    u32 len, u64 mask, u64 data)
 {
-	const struct kvmfd_key *key = kvmfd_index_key(ix, addr, len, &mask);
+	struct kvmfd_key *key = ix ? find_key(ix, addr, len, &mask) : NULL;
 
-	return key ? find_doorbell(ix, key, data & mask) : NULL;
+	if (!key)
+		return NULL;
+
+	return mask ? find_doorbell(ix, key, data & mask) : wildcard_of(key);
 }
 
 /* Would some value hit a doorbell of @key's and one with @mask and @data? */
@@ -223,70 +255,40 @@ static bool key_collides(const struct kvmfd_index *ix, const struct kvmfd_key *k
 }
 
 /**
- * kvmfd_index_collides() - would some write hit two doorbells?
+ * kvmfd_index_look() - what is there where a doorbell is to come?
  * @ix: the index, kvmfd.lock held; or NULL
- * @addr: address of the doorbell that is to come
+ * @addr: address of the doorbell
  * @len: its length
  * @mask: its mask
  * @data: its data
- *
- * Return: whether one would, or whether KVM says so: a doorbell for any length
- * bears no other at its address.
+ * @found: for the answer
  */
-bool kvmfd_index_collides(const struct kvmfd_index *ix, u64 addr, u32 len, u64 mask,
-			  u64 data)
+void kvmfd_index_look(const struct kvmfd_index *ix, u64 addr, u32 len, u64 mask, u64 data,
+		      struct kvmfd_neighbours *found)
 {
-	static const u8 lengths[] = { 0, 1, 2, 4, 8 };
-	const struct kvmfd_key *key;
 	const struct table *t;
+	struct kvmfd_key *key;
 	u32 i;
 
+	*found = (struct kvmfd_neighbours) {};
 	if (!ix)
-		return false;
+		return;
 
-	if (!len) {
-		for (i = 0; i < ARRAY_SIZE(lengths); i++)
-			if (kvmfd_index_key(ix, addr, lengths[i], NULL))
-				return true;
-		return false;
+	t = &ix->keys;
+	for (i = first_probe(t, key_hash(ix, addr)); (key = probe(t, i)); i++) {
+		if (!in_use(key) || key->addr != addr)
+			continue;
+		if (key->len != len) {
+			/* Any length is each of them. */
+			found->collides |= !key->len || !len;
+			continue;
+		}
+		found->masks++;
+		if (key->mask == mask)
+			found->key = key;
+		if (!found->collides)
+			found->collides = key_collides(ix, key, mask, data);
 	}
-
-	if (kvmfd_index_key(ix, addr, 0, NULL))
-		return true;
-
-	t = &ix->keys;
-	for (i = first_probe(t, key_hash(ix, addr, len)); (key = probe(t, i)); i++)
-		if (in_use(key) && key->addr == addr && key->len == len &&
-		    key_collides(ix, key, mask, data))
-			return true;
-
-	return false;
-}
-
-/**
- * kvmfd_index_masks() - how many look-ups does a write take?
- * @ix: the index, kvmfd.lock held; or NULL
- * @addr: its address
- * @len: its length
- *
- * Return: the number of different masks there.
- */
-unsigned int kvmfd_index_masks(const struct kvmfd_index *ix, u64 addr, u32 len)
-{
-	const struct kvmfd_key *key;
-	const struct table *t;
-	unsigned int n = 0;
-	u32 i;
-
-	if (!ix)
-		return 0;
-
-	t = &ix->keys;
-	for (i = first_probe(t, key_hash(ix, addr, len)); (key = probe(t, i)); i++)
-		if (in_use(key) && key->addr == addr && key->len == len)
-			n++;
-
-	return n;
 }
 
 static bool table_has_room(const struct table *t, u32 extra)
@@ -315,8 +317,9 @@ static void insert(struct table *t, u64 hash, void *what)
 		i++;
 	if (!probe(t, i))
 		t->used++;
+	t->nr++;
 	/* What a reader finds here is complete. */
-	smp_store_release(&t->slots[i & (table_size(t) - 1)], what);
+	smp_store_release(&t->slots[i & t->mask], what);
 }
 
 /**
@@ -330,7 +333,7 @@ void kvmfd_index_insert(struct kvmfd_index *ix, struct kvmfd_doorbell *db)
 
 	insert(&ix->doorbells, doorbell_hash(ix, key, db->data), db);
 	if (!key->nr++)
-		insert(&ix->keys, key_hash(ix, key->addr, key->len), key);
+		insert(&ix->keys, key_hash(ix, key->addr), key);
 }
 
 static void remove(struct table *t, u64 hash, const void *what)
@@ -339,7 +342,8 @@ static void remove(struct table *t, u64 hash, const void *what)
 
 	while (probe(t, i) != what)
 		i++;
-	WRITE_ONCE(t->slots[i & (table_size(t) - 1)], REMOVED);
+	WRITE_ONCE(t->slots[i & t->mask], REMOVED);
+	t->nr--;
 }
 
 /**
@@ -353,7 +357,7 @@ void kvmfd_index_remove(struct kvmfd_index *ix, struct kvmfd_doorbell *db)
 
 	remove(&ix->doorbells, doorbell_hash(ix, key, db->data), db);
 	if (!--key->nr)
-		remove(&ix->keys, key_hash(ix, key->addr, key->len), key);
+		remove(&ix->keys, key_hash(ix, key->addr), key);
 }
 
 static u32 bits_for(u32 n)
@@ -361,51 +365,83 @@ static u32 bits_for(u32 n)
 	return max_t(u32, MIN_BITS, order_base_2(n + n / 3 + 1));
 }
 
-static u32 count(const struct table *t)
+static struct table new_table(u32 bits, void **slots)
 {
-	u32 cursor = 0, n = 0;
+	return (struct table) {
+		.mask = (1U << bits) - 1,
+		.shift = 64 - bits,
+		.slots = slots,
+	};
+}
 
-	while (next_in_use(t, &cursor))
-		n++;
+/* All slots are empty if @flags say so. */
+static struct kvmfd_index *index_alloc(u32 key_bits, u32 doorbell_bits, gfp_t flags)
+{
+	struct kvmfd_index *ix;
 
-	return n;
+	ix = kvmalloc(struct_size(ix, slots, (1UL << key_bits) + (1UL << doorbell_bits)),
+		      GFP_KERNEL_ACCOUNT | __GFP_NOWARN | flags);
+	if (!ix)
+		return NULL;
+
+	ix->seed = get_random_u64();
+	ix->keys = new_table(key_bits, ix->slots);
+	ix->doorbells = new_table(doorbell_bits, ix->slots + (1UL << key_bits));
+	return ix;
+}
+
+static bool is_sparse(const struct table *t, u32 extra)
+{
+	return (t->nr + extra) * 16 < table_size(t) && table_size(t) > 4 << MIN_BITS;
+}
+
+/* Slot by slot, with the places of what has been removed. */
+static struct kvmfd_index *index_clone(const struct kvmfd_index *old)
+{
+	struct kvmfd_index *new = index_alloc(64 - old->keys.shift,
+					      64 - old->doorbells.shift, 0);
+
+	if (!new)
+		return NULL;
+
+	new->seed = old->seed;
+	new->keys.used = old->keys.used;
+	new->keys.nr = old->keys.nr;
+	new->doorbells.used = old->doorbells.used;
+	new->doorbells.nr = old->doorbells.nr;
+	memcpy(new->slots, old->slots, kvmfd_index_size(old) - sizeof(*old));
+	return new;
 }
 
 /**
- * kvmfd_index_copy() - make a larger index
+ * kvmfd_index_copy() - make an index to edit
  * @old: the index to copy, kvmfd.lock held; or NULL
  * @extra: doorbells that are to be inserted
  *
- * It has room for half as many again, so that copying is rare.
+ * If it has to be larger it gets room for half as many again, so that this is rare.
+ * If it is far too large it gets smaller.
  *
  * Return: what kvmfd_index_free() frees, or NULL: out of memory.
  */
 struct kvmfd_index *kvmfd_index_copy(const struct kvmfd_index *old, u32 extra)
 {
-	u32 nr_keys = old ? count(&old->keys) : 0;
-	u32 nr_doorbells = old ? count(&old->doorbells) : 0;
-	u32 key_bits = bits_for(nr_keys + nr_keys / 2 + extra);
-	u32 doorbell_bits = bits_for(nr_doorbells + nr_doorbells / 2 + extra);
+	u32 nr_keys = old ? old->keys.nr : 0;
+	u32 nr_doorbells = old ? old->doorbells.nr : 0;
 	struct kvmfd_doorbell *db;
 	struct kvmfd_index *new;
 	struct kvmfd_key *key;
 	u32 cursor = 0;
 
-	new = kvzalloc(struct_size(new, slots, (1UL << key_bits) + (1UL << doorbell_bits)),
-		       GFP_KERNEL_ACCOUNT);
-	if (!new)
-		return NULL;
+	if (kvmfd_index_has_room(old, extra) && !is_sparse(&old->doorbells, extra))
+		return index_clone(old);
 
-	new->seed = get_random_u64();
-	new->keys.bits = key_bits;
-	new->keys.slots = new->slots;
-	new->doorbells.bits = doorbell_bits;
-	new->doorbells.slots = new->slots + (1UL << key_bits);
-	if (!old)
+	new = index_alloc(bits_for(nr_keys + nr_keys / 2 + extra),
+			  bits_for(nr_doorbells + nr_doorbells / 2 + extra), __GFP_ZERO);
+	if (!new || !nr_keys)
 		return new;
 
 	while ((key = next_in_use(&old->keys, &cursor)))
-		insert(&new->keys, key_hash(new, key->addr, key->len), key);
+		insert(&new->keys, key_hash(new, key->addr), key);
 	cursor = 0;
 	while ((db = next_in_use(&old->doorbells, &cursor)))
 		insert(&new->doorbells, doorbell_hash(new, db->key, db->data), db);

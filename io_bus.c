@@ -51,98 +51,129 @@ static struct kvm_io_bus *bus_get(struct kvm *kvm, enum kvm_bus idx)
 					 lockdep_is_held(&kvm->slots_lock));
 }
 
-static bool range_before(u64 addr, u32 len, const struct kvm_io_range *r)
+static bool range_before(const struct kvm_io_range *range, const struct kvm_io_range *r)
 {
-	return addr < r->addr || (addr == r->addr && len <= r->len);
+	return range->addr < r->addr || (range->addr == r->addr && range->len <= r->len);
+}
+
+static bool is_range(const struct kvmfd_bus *b, const struct kvm_io_range *r,
+		     const struct kvm_io_range *range)
+{
+	return r->dev == &b->dev && r->addr == range->addr && r->len == range->len;
+}
+
+static bool fits(const struct kvmfd_spare *s, int room)
+{
+	return s->array && s->room >= room;
 }
 
 /**
- * kvmfd_bus_recycle() - an array is at hand for the next edit
+ * kvmfd_bus_recycle() - an array is at hand for another edit
  * @b: the bus
  * @array: one that was on it; no vCPU can be in it any more
  */
 void kvmfd_bus_recycle(struct kvmfd_bus *b, struct kvm_io_bus *array)
 {
-	if (b->next && b->next_room >= array->dev_count) {
+	struct kvmfd_spare *s = &b->spare[b->spare[1].room < b->spare[0].room];
+
+	if (fits(s, array->dev_count)) {
 		kfree(array);
 		return;
 	}
 
-	kfree(b->next);
-	b->next = array;
-	b->next_room = array->dev_count;
+	kfree(s->array);
+	*s = (struct kvmfd_spare) { array, array->dev_count };
 }
 
 /**
  * kvmfd_bus_free() - free what is kept for further edits
- * @p: the attachment, which nobody else has any more
+ * @p: an attachment that has ended
  */
 void kvmfd_bus_free(struct kvmfd *p)
 {
 	int i;
 
-	for (i = 0; i < KVM_NR_BUSES; i++)
-		kfree(p->bus[i].next);
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		kfree(p->bus[i].spare[0].array);
+		kfree(p->bus[i].spare[1].array);
+		memset(p->bus[i].spare, 0, sizeof(p->bus[i].spare));
+	}
+}
+
+/* How large an array does the edit need?  Nobody knows how many are tombstones. */
+static int room_for(const struct kvmfd_bus *b, const struct kvm_io_bus *bus,
+		    const struct kvmfd_bus_edit *be)
+{
+	return bus->dev_count + be->nr_add - (b->buried ? 0 : be->nr_drop);
+}
+
+/* Is there one for the next edit?  If so it is the first. */
+static bool have_spare(struct kvmfd_bus *b, int room)
+{
+	if (!fits(&b->spare[0], room))
+		swap(b->spare[0], b->spare[1]);
+
+	return fits(&b->spare[0], room);
 }
 
 /**
  * kvmfd_bus_prepare() - have memory for an edit
  * @p: the attachment, pinned
  * @idx: the bus
- * @nr: how many ranges are to be added
+ * @be: the edit
  *
  * Without kvm->slots_lock.
  *
  * Return: 0 or -ENOMEM.
  */
-int kvmfd_bus_prepare(struct kvmfd *p, enum kvm_bus idx, int nr)
+int kvmfd_bus_prepare(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_bus_edit *be)
 {
 	struct kvmfd_bus *b = &p->bus[idx];
 	const struct kvm_io_bus *bus;
-	struct kvm_io_bus *next;
+	struct kvm_io_bus *array;
 	int srcu, room;
 
 	lockdep_assert_held(&p->lock);
 
 	srcu = srcu_read_lock(&p->kvm->srcu);
 	bus = srcu_dereference(p->kvm->buses[idx], &p->kvm->srcu);
-	room = bus ? bus->dev_count + nr : 0;
+	room = bus ? room_for(b, bus, be) : 0;
 	srcu_read_unlock(&p->kvm->srcu, srcu);
 
-	if (b->next && b->next_room >= room)
+	if (have_spare(b, room))
 		return 0;
 
 	/* Not kvmalloc(), not a cache: KVM will kfree() it. */
-	next = kmalloc(struct_size(next, range, room), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!next)
+	array = kmalloc(struct_size(array, range, room), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!array)
 		return -ENOMEM;
 
-	kfree(b->next);
-	b->next = next;
-	b->next_room = room;
+	kfree(b->spare[0].array);
+	b->spare[0] = (struct kvmfd_spare) { array, room };
 	return 0;
 }
 
 /**
- * kvmfd_bus_may_add() - can ranges be added now?
+ * kvmfd_bus_may_change() - can the edit be made now?
  * @p: the attachment, pinned, kvm->slots_lock held
  * @idx: the bus
- * @nr: how many, as prepared
+ * @be: the edit
  *
- * Return: 0; -ENOMEM (KVM has lost the bus), -ENOSPC (KVM's limit on devices
- * other than ioeventfds has been passed), -EAGAIN (KVM has added some meanwhile:
- * prepare again).
+ * Return: 0; -EAGAIN (kvmfd_bus_prepare() first; an edit that only removes can also
+ * do without); if there are ranges to add -ENOMEM (KVM has lost the bus), -ENOSPC
+ * (KVM's limit on devices other than ioeventfds has been passed).
  */
-int kvmfd_bus_may_add(struct kvmfd *p, enum kvm_bus idx, int nr)
+int kvmfd_bus_may_change(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_bus_edit *be)
 {
 	const struct kvm_io_bus *bus = bus_get(p->kvm, idx);
+	struct kvmfd_bus *b = &p->bus[idx];
 
 	if (!bus)
-		return -ENOMEM;
-	if (bus->dev_count - bus->ioeventfd_count > NR_IOBUS_DEVS - 1)
+		return be->nr_add ? -ENOMEM : 0;
+	if (be->nr_add && bus->dev_count - bus->ioeventfd_count > NR_IOBUS_DEVS - 1)
 		return -ENOSPC;
 
-	return bus->dev_count + nr > p->bus[idx].next_room ? -EAGAIN : 0;
+	return have_spare(b, room_for(b, bus, be)) ? 0 : -EAGAIN;
 }
 
 /* @nr is less than 0 if ranges go. */
@@ -155,7 +186,7 @@ static void ranges_changed(struct kvmfd_bus *b, int nr)
 	b->nr_ranges += nr;
 	p->nr_ranges += nr;
 	if (!p->nr_ranges)
-		wake_up(&p->ranges_gone);
+		wake_up_poll(&p->over, EPOLLHUP);
 }
 
 /**
@@ -173,8 +204,8 @@ void kvmfd_bus_range_destroyed(struct kvmfd_bus *b)
 
 	spin_lock(&p->state_lock);
 	if (b->nr_ranges == 1) {
-		b->lost = true;
-		while (kvmfd_ioeventfd_unlist(b, &cursor)) {
+		WRITE_ONCE(b->lost, true);
+		while (kvmfd_doorbell_unlist_some(b, &cursor)) {
 			spin_unlock(&p->state_lock);
 			cond_resched();
 			spin_lock(&p->state_lock);
@@ -186,7 +217,7 @@ void kvmfd_bus_range_destroyed(struct kvmfd_bus *b)
 
 static struct kvm_io_bus *edit_begin(struct kvmfd_bus *b, const struct kvm_io_bus *old)
 {
-	struct kvm_io_bus *new = b->next;
+	struct kvm_io_bus *new = b->spare[0].array;
 
 	*new = *old;
 	new->dev_count = 0;
@@ -195,6 +226,8 @@ static struct kvm_io_bus *edit_begin(struct kvmfd_bus *b, const struct kvm_io_bu
 
 static void append(struct kvm_io_bus *new, const struct kvm_io_range *ranges, int nr)
 {
+	if (!nr)
+		return;
 	memcpy(&new->range[new->dev_count], ranges, nr * sizeof(*ranges));
 	new->dev_count += nr;
 }
@@ -229,71 +262,73 @@ static void edit_end(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *old, 
 	spin_unlock(&p->state_lock);
 
 	/* Counted as KVM counts its own: not against NR_IOBUS_DEVS. */
-	b->next->ioeventfd_count += nr;
-	rcu_assign_pointer(p->kvm->buses[idx], b->next);
+	b->spare[0].array->ioeventfd_count += nr;
+	rcu_assign_pointer(p->kvm->buses[idx], b->spare[0].array);
 	kvmfd_retire(p, old, struct_size(old, range, old->dev_count), b);
-	b->next = NULL;
-	b->next_room = 0;
+	b->spare[0] = (struct kvmfd_spare) {};
 	b->buried = false;
 }
 
-/**
- * kvmfd_bus_add() - add ranges
- * @p: the attachment, pinned, kvm->slots_lock held, kvmfd_bus_may_add() said 0
- * @idx: the bus
- * @ranges: sorted by address and length, none of them on the bus, all with the
- *	bus's device
- * @nr: how many
- *
- * kvmfd_settle_lazily() must follow, without kvm->slots_lock.
- */
-void kvmfd_bus_add(struct kvmfd *p, enum kvm_bus idx, const struct kvm_io_range *ranges,
-		   int nr)
+/* The place of a range of ours at or behind old->range[from], or -1: it is not there. */
+static int find_range(struct kvmfd_bus *b, const struct kvm_io_bus *old, int from,
+		      const struct kvm_io_range *range)
 {
-	struct kvm_io_bus *old = bus_get(p->kvm, idx), *new;
-	struct kvmfd_bus *b = &p->bus[idx];
-	int i = 0, n, done = 0;
+	int low = from, high = old->dev_count, i;
 
-	lockdep_assert_held(&p->lock);
-
-	new = edit_begin(b, old);
-	for (n = 0; n < nr; n++) {
-		while (i < old->dev_count &&
-		       !range_before(ranges[n].addr, ranges[n].len, &old->range[i]))
-			i++;
-		append_old(b, new, old, done, i);
-		append(new, &ranges[n], 1);
-		done = i;
-	}
-	append_old(b, new, old, done, old->dev_count);
-	edit_end(p, idx, old, nr);
-}
-
-/* The place of a range of ours, or NULL. */
-static struct kvm_io_range *find_range(struct kvmfd_bus *b, struct kvm_io_bus *bus,
-				       u64 addr, u32 len)
-{
-	int low = 0, high = bus->dev_count, i;
-	struct kvm_io_range *r;
+	/* Often it is the very next. */
+	if (low < high && is_range(b, &old->range[low], range))
+		return low;
 
 	while (low < high) {
 		int mid = low + (high - low) / 2;
 
-		if (range_before(addr, len, &bus->range[mid]))
+		if (range_before(range, &old->range[mid]))
 			high = mid;
 		else
 			low = mid + 1;
 	}
+	if (low < old->dev_count && is_range(b, &old->range[low], range))
+		return low;
 
-	/* From the beginning if it is not there: KVM's ranges need not be sorted. */
-	for (i = 0; i <= bus->dev_count; i++) {
-		r = &bus->range[i ? i - 1 : low];
-		if (r < &bus->range[bus->dev_count] && r->dev == &b->dev &&
-		    r->addr == addr && r->len == len)
-			return r;
-	}
+	/* KVM's own ranges need not be sorted. */
+	for (i = from; i < old->dev_count; i++)
+		if (is_range(b, &old->range[i], range))
+			return i;
 
-	return NULL;
+	return -1;
+}
+
+static bool next_is_add(const struct kvmfd_bus_edit *be, int a, int d)
+{
+	return a < be->nr_add &&
+	       (d == be->nr_drop || range_before(&be->add[a], &be->drop[d]));
+}
+
+/* How many, from be->add[@a] on, come before @next?  What is dropped is not before it. */
+static int adds_until(const struct kvmfd_bus_edit *be, int a, const struct kvm_io_range *next)
+{
+	int n = 1;
+
+	if (!next)
+		return be->nr_add - a;
+	while (a + n < be->nr_add && range_before(&be->add[a + n], next))
+		n++;
+
+	return n;
+}
+
+/* How many, from be->drop[@d] on, are next to each other at @r?  Nothing stays between. */
+static int drops_together(const struct kvmfd_bus_edit *be, int d,
+			  const struct kvm_io_range *r, int room)
+{
+	const struct kvm_io_range *drop = &be->drop[d];
+	int n = 1, max = min(be->nr_drop - d, room);
+
+	while (n < max && r[n].addr == drop[n].addr && r[n].len == drop[n].len &&
+	       r[n].dev == drop[n].dev)
+		n++;
+
+	return n;
 }
 
 /* Needs no memory: readers see the one device or the other. */
@@ -309,51 +344,78 @@ static void bury(struct kvmfd_bus *b, struct kvm_io_range *r)
 	spin_unlock(&p->state_lock);
 }
 
+/**
+ * kvmfd_bus_change() - add ranges and remove others
+ * @p: the attachment, pinned, kvm->slots_lock held; if there are ranges to add
+ *	kvmfd_bus_may_change() said 0
+ * @idx: the bus
+ * @be: the ranges
+ *
+ * Removing needs no memory, but does better if kvmfd_bus_prepare() got some.  A bus
+ * that KVM has lost is fine: the ranges went with it.
+ *
+ * kvmfd_settle() or kvmfd_settle_lazily() must follow, without kvm->slots_lock.
+ */
+void kvmfd_bus_change(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_bus_edit *be)
+{
+	struct kvm_io_bus *old = bus_get(p->kvm, idx), *new = NULL;
+	int done = 0, to, n, nr = 0, a = 0, d = 0;
+	struct kvmfd_bus *b = &p->bus[idx];
+
+	lockdep_assert_held(&p->lock);
+
+	if (!old)
+		return;
+	if (fits(&b->spare[0], room_for(b, old, be)))
+		new = edit_begin(b, old);
+
+	/*
+	 * Nothing in front of a range of ours comes behind it in our order, KVM's own
+	 * ranges included: so one walk does, whatever KVM's order is.
+	 */
+	while (a < be->nr_add || d < be->nr_drop) {
+		if (next_is_add(be, a, d)) {
+			for (to = done; to < old->dev_count; to++)
+				if (range_before(&be->add[a], &old->range[to]))
+					break;
+			append_old(b, new, old, done, to);
+			n = adds_until(be, a, to < old->dev_count ? &old->range[to] : NULL);
+			append(new, &be->add[a], n);
+			done = to;
+			nr += n;
+			a += n;
+			continue;
+		}
+
+		n = 1;
+		to = find_range(b, old, done, &be->drop[d]);
+		/* It is there for as long as the bus is. */
+		if (!WARN_ON_ONCE(to < 0) && new) {
+			append_old(b, new, old, done, to);
+			n = drops_together(be, d, &old->range[to], old->dev_count - to);
+			done = to + n;
+			nr -= n;
+		} else if (to >= 0) {
+			bury(b, &old->range[to]);
+		}
+		d += n;
+	}
+
+	if (new) {
+		append_old(b, new, old, done, old->dev_count);
+		edit_end(p, idx, old, nr);
+	}
+}
+
 /* If there was memory for it. */
 static void drop_tombstones(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *old)
 {
 	struct kvmfd_bus *b = &p->bus[idx];
 
-	if (b->buried && old->dev_count <= b->next_room) {
+	if (b->buried && fits(&b->spare[0], old->dev_count)) {
 		append_old(b, edit_begin(b, old), old, 0, old->dev_count);
 		edit_end(p, idx, old, 0);
 	}
-}
-
-/**
- * kvmfd_bus_remove() - nothing is left at an address and length
- * @p: the attachment, pinned, kvm->slots_lock held
- * @idx: the bus
- * @addr: the address
- * @len: the length
- *
- * Cannot fail, and needs no memory, but does better if kvmfd_bus_prepare() got
- * some.  A bus that KVM has lost is fine: the range went with it.
- */
-void kvmfd_bus_remove(struct kvmfd *p, enum kvm_bus idx, u64 addr, u32 len)
-{
-	struct kvm_io_bus *bus = bus_get(p->kvm, idx), *new;
-	struct kvmfd_bus *b = &p->bus[idx];
-	struct kvm_io_range *r;
-	int i;
-
-	lockdep_assert_held(&p->lock);
-
-	r = bus ? find_range(b, bus, addr, len) : NULL;
-	if (!r)
-		return;
-
-	if (b->buried || bus->dev_count > b->next_room) {
-		bury(b, r);
-		drop_tombstones(p, idx, bus);
-		return;
-	}
-
-	i = r - bus->range;
-	new = edit_begin(b, bus);
-	append(new, bus->range, i);
-	append(new, r + 1, bus->dev_count - i - 1);
-	edit_end(p, idx, bus, -1);
 }
 
 /**

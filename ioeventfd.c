@@ -4,383 +4,46 @@
  *
  * The rules of what collides, what hits and what a deassign must name are KVM's,
  * to the errno.
+ *
+ * Changes are staged first, all that can fail, and then committed or aborted.  A
+ * batch is staged in a copy of the index of each bus that it is about, in which
+ * the deassigns go before the assigns: so a change is judged by what will be there
+ * in the end, and a write finds all of the bus as it was or as it will be.  An
+ * assign that comes alone goes into the index as it is, when nothing can fail any
+ * more.  A deassign that comes alone is made at once: once the doorbell has been
+ * found nothing can fail, and it needs no memory.
  */
 #include <linux/eventfd.h>
-#include <linux/slab.h>
+#include <linux/sched/signal.h>
 
 #include "kvmfd.h"
 
-/* So many doorbells at a time, a spinlock held. */
-#define UNLIST_BATCH 64
-
-/**
- * kvmfd_doorbell_ring() - count a hit and signal
- * @db: a doorbell from an index; the caller is within kvm->srcu
- */
-void kvmfd_doorbell_ring(struct kvmfd_doorbell *db)
+static bool is_doorbell(const struct kvmfd_change *change)
 {
-	this_cpu_inc(*db->hits);
-	kvmfd_eventfd_signal(db->eventfd);
+	return change->kind == KVMFD_ENTRY_IOEVENTFD;
 }
 
-static int doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
-			  gpa_t addr, int len, const void *val)
+static bool is_deassign(const struct kvmfd_change *change)
 {
-	struct kvmfd_bus *b = container_of(dev, struct kvmfd_bus, dev);
-	struct kvmfd_index *ix = srcu_dereference(b->index, &vcpu->kvm->srcu);
-	struct kvmfd_doorbell *db = ix ? kvmfd_index_hit(ix, addr, len, val) : NULL;
-
-	if (!db)
-		return -EOPNOTSUPP;
-
-	kvmfd_doorbell_ring(db);
-	return 0;
+	return change->flags & KVM_IOEVENTFD_FLAG_DEASSIGN;
 }
 
-static void doorbell_destructor(struct kvm_io_device *dev)
+static enum kvm_bus bus_of(const struct kvmfd_change *change)
 {
-	kvmfd_bus_range_destroyed(container_of(dev, struct kvmfd_bus, dev));
+	return kvmfd_bus_of_flags(change->flags);
 }
 
-static const struct kvm_io_device_ops doorbell_ops = {
-	.write = doorbell_write,
-	.destructor = doorbell_destructor,
-};
-
-/**
- * kvmfd_ioeventfd_setup() - the part of kvmfd_create() that is about doorbells
- * @p: all 0
- */
-void kvmfd_ioeventfd_setup(struct kvmfd *p)
+/* What the bus will have. */
+static struct kvmfd_index *next_index(struct kvmfd_edit *e, enum kvm_bus idx)
 {
-	int i;
-
-	INIT_LIST_HEAD(&p->counters);
-	for (i = 0; i < KVM_NR_BUSES; i++) {
-		p->bus[i].owner = p;
-		/* What an earlier attachment may have left on it. */
-		p->bus[i].buried = true;
-		kvm_iodevice_init(&p->bus[i].dev, &doorbell_ops);
-	}
-	kvm_iodevice_init(&p->bus[KVM_FAST_MMIO_BUS].dev, &kvmfd_fast_mmio_ops);
+	return e->bus[idx].index ?: kvmfd_bus_index(e->p, idx);
 }
 
-/**
- * kvmfd_bus_index() - what is on a bus
- * @p: the attachment, &kvmfd.lock held
- * @idx: the bus
- *
- * Return: the index, or NULL.
- */
-struct kvmfd_index *kvmfd_bus_index(struct kvmfd *p, enum kvm_bus idx)
+static bool assign_valid(const struct kvmfd_change *change)
 {
-	return rcu_dereference_protected(p->bus[idx].index, lockdep_is_held(&p->lock));
-}
+	bool datamatch = change->flags & KVM_IOEVENTFD_FLAG_DATAMATCH;
 
-/* Readers see the one or the other. */
-static void index_replace(struct kvmfd *p, enum kvm_bus idx, struct kvmfd_index *new)
-{
-	struct kvmfd_index *old = kvmfd_bus_index(p, idx);
-
-	rcu_assign_pointer(p->bus[idx].index, new);
-	if (old)
-		kvmfd_retire(p, old, kvmfd_index_size(old), NULL);
-}
-
-static enum kvm_bus bus_of_flags(u32 flags)
-{
-	if (flags & KVM_IOEVENTFD_FLAG_PIO)
-		return KVM_PIO_BUS;
-	if (flags & KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY)
-		return KVM_VIRTIO_CCW_NOTIFY_BUS;
-	return KVM_MMIO_BUS;
-}
-
-/* Takes any write, and by MMIO: it has a range on the fast bus, too. */
-static bool is_fast(const struct kvmfd_doorbell *db)
-{
-	return !db->key->len && bus_of_flags(db->flags) == KVM_MMIO_BUS;
-}
-
-/**
- * kvmfd_doorbell_describe() - fill in a line of the list
- * @db: the doorbell
- * @entry: all 0
- */
-void kvmfd_doorbell_describe(struct kvmfd_doorbell *db, struct kvmfd_entry *entry)
-{
-	entry->flags = db->flags;
-	entry->addr = db->key->addr;
-	entry->len = db->key->len;
-	entry->hits = kvmfd_counter_sum(db);
-	entry->datamatch = db->data;
-	entry->mask = db->key->mask;
-}
-
-/* Once listed, a doorbell can be taken off the list by the end of its bus, too. */
-static void doorbell_list(struct kvmfd *p, struct kvmfd_doorbell *db)
-{
-	spin_lock(&p->state_lock);
-	if (!p->bus[bus_of_flags(db->flags)].lost) {
-		p->nr_doorbells++;
-		kvmfd_item_add(p, &db->item, KVMFD_ENTRY_IOEVENTFD);
-	}
-	spin_unlock(&p->state_lock);
-}
-
-static void doorbell_unlist(struct kvmfd *p, struct kvmfd_doorbell *db)
-{
-	lockdep_assert_held(&p->state_lock);
-
-	if (RB_EMPTY_NODE(&db->item.node))
-		return;
-	kvmfd_item_del(p, &db->item);
-	p->nr_doorbells--;
-	p->retired.hits += kvmfd_counter_sum(db);
-}
-
-/* It cannot be hit any more.  Frees its key, too, if it is the last to have it. */
-static void doorbell_free(struct kvmfd *p, struct kvmfd_doorbell *db)
-{
-	spin_lock(&p->state_lock);
-	doorbell_unlist(p, db);
-	spin_unlock(&p->state_lock);
-
-	eventfd_ctx_put(db->eventfd);
-	kvmfd_counter_put(p, db);
-	if (db->key->mask && !db->key->nr)
-		kfree(db->key);
-	kfree(db);
-}
-
-static void index_free_all(struct kvmfd *p, struct kvmfd_index *ix)
-{
-	struct kvmfd_doorbell *db;
-	u32 cursor = 0;
-
-	while ((db = kvmfd_index_next(ix, &cursor))) {
-		kvmfd_index_remove(ix, db);
-		doorbell_free(p, db);
-		cond_resched();
-	}
-	kvmfd_index_free(ix);
-}
-
-/* No write finds it any more, once kvmfd_settle() has returned. */
-static struct kvmfd_index *index_unpublish(struct kvmfd *p, enum kvm_bus idx)
-{
-	struct kvmfd_index *ix = kvmfd_bus_index(p, idx);
-
-	RCU_INIT_POINTER(p->bus[idx].index, NULL);
-	return ix;
-}
-
-/**
- * kvmfd_ioeventfd_unlist() - some of a bus's doorbells are no more
- * @b: a bus that KVM has lost; &kvmfd.state_lock is held
- * @cursor: 0, then as left by the last call
- *
- * They stay in memory until the next request comes, or the attachment goes.
- *
- * Return: whether there may be more.
- */
-bool kvmfd_ioeventfd_unlist(struct kvmfd_bus *b, u64 *cursor)
-{
-	struct kvmfd *p = b->owner;
-	struct kvmfd_doorbell *db;
-	struct kvmfd_item *item;
-	int i;
-
-	for (i = 0; i < UNLIST_BATCH; i++) {
-		item = kvmfd_item_after(p, *cursor);
-		if (!item)
-			return false;
-		*cursor = item->id;
-		if (item->kind != KVMFD_ENTRY_IOEVENTFD)
-			continue;
-		db = container_of(item, struct kvmfd_doorbell, item);
-		if (&p->bus[bus_of_flags(db->flags)] == b)
-			doorbell_unlist(p, db);
-	}
-
-	return true;
-}
-
-static void drop_lost(struct kvmfd *p, enum kvm_bus idx)
-{
-	struct kvmfd_bus *b = &p->bus[idx];
-	struct kvmfd_index *ix;
-	bool lost;
-
-	spin_lock(&p->state_lock);
-	lost = b->lost;
-	b->lost = false;
-	spin_unlock(&p->state_lock);
-
-	if (lost) {
-		/* MMIO's is read by the fast bus, too, which may be there still. */
-		ix = index_unpublish(p, idx);
-		kvmfd_settle(p);
-		index_free_all(p, ix);
-	}
-}
-
-/* Takes the key of others, if there are any, or makes one. */
-static int doorbell_set_key(struct kvmfd_index *ix, struct kvmfd_doorbell *db, u64 addr,
-			    u32 len, u64 mask)
-{
-	struct kvmfd_key *key = db->own_key;
-
-	if (mask) {
-		db->key = kvmfd_index_key(ix, addr, len, &mask);
-		if (db->key)
-			return 0;
-		key = kzalloc(sizeof(*key), GFP_KERNEL_ACCOUNT);
-		if (!key)
-			return -ENOMEM;
-	}
-
-	key->addr = addr;
-	key->len = len;
-	key->mask = mask;
-	db->key = key;
-	return 0;
-}
-
-static struct kvmfd_doorbell *doorbell_create(struct kvmfd *p,
-					      const struct kvmfd_ioeventfd *args)
-{
-	struct kvmfd_index *ix = kvmfd_bus_index(p, bus_of_flags(args->flags));
-	struct kvmfd_doorbell *db;
-	int ret;
-
-	db = kzalloc(struct_size(db, own_key, args->mask ? 0 : 1), GFP_KERNEL_ACCOUNT);
-	if (!db)
-		return ERR_PTR(-ENOMEM);
-
-	RB_CLEAR_NODE(&db->item.node);
-	db->flags = args->flags;
-	db->data = args->data & args->mask;
-	db->eventfd = eventfd_ctx_fdget(args->fd);
-	if (IS_ERR(db->eventfd)) {
-		ret = PTR_ERR(db->eventfd);
-		goto free;
-	}
-
-	ret = kvmfd_counter_get(p, db);
-	if (ret)
-		goto put_eventfd;
-
-	ret = doorbell_set_key(ix, db, args->addr, args->len, args->mask);
-	if (ret)
-		goto put_counter;
-
-	return db;
-
-put_counter:
-	kvmfd_counter_put(p, db);
-put_eventfd:
-	eventfd_ctx_put(db->eventfd);
-free:
-	kfree(db);
-	return ERR_PTR(ret);
-}
-
-static int prepare_ranges(struct kvmfd *p, enum kvm_bus idx, bool fast, int nr)
-{
-	int ret = kvmfd_bus_prepare(p, idx, nr);
-
-	if (!ret && fast)
-		ret = kvmfd_bus_prepare(p, KVM_FAST_MMIO_BUS, nr);
-
-	return ret;
-}
-
-static int may_add_range(struct kvmfd *p, enum kvm_bus idx, bool fast)
-{
-	int ret = kvmfd_bus_may_add(p, idx, 1);
-
-	if (!ret && fast)
-		ret = kvmfd_bus_may_add(p, KVM_FAST_MMIO_BUS, 1);
-
-	return ret;
-}
-
-/* With kvm->slots_lock held if it succeeds. */
-static int lock_for_range(struct kvmfd *p, enum kvm_bus idx, bool fast)
-{
-	int ret;
-
-	mutex_lock(&p->kvm->slots_lock);
-	while ((ret = may_add_range(p, idx, fast)) == -EAGAIN) {
-		mutex_unlock(&p->kvm->slots_lock);
-		ret = prepare_ranges(p, idx, fast, 1);
-		if (ret)
-			return ret;
-		mutex_lock(&p->kvm->slots_lock);
-	}
-	if (ret)
-		mutex_unlock(&p->kvm->slots_lock);
-
-	return ret;
-}
-
-static void insert_range(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_key *key)
-{
-	struct kvm_io_range range = {
-		.addr = key->addr,
-		.len = key->len,
-		.dev = &p->bus[idx].dev,
-	};
-
-	kvmfd_bus_add(p, idx, &range, 1);
-}
-
-static int doorbell_insert(struct kvmfd *p, struct kvmfd_doorbell *db)
-{
-	enum kvm_bus idx = bus_of_flags(db->flags);
-	struct kvmfd_index *ix = kvmfd_bus_index(p, idx), *new = NULL;
-	const struct kvmfd_key *key = db->key;
-	int ret = 0;
-
-	if (kvmfd_index_collides(ix, key->addr, key->len, key->mask, db->data))
-		return -EEXIST;
-	if (READ_ONCE(p->nr_doorbells) >= KVMFD_MAX_IOEVENTFDS ||
-	    (!key->nr && kvmfd_index_masks(ix, key->addr, key->len) >= KVMFD_MAX_MASKS))
-		return -ENOSPC;
-
-	if (!kvmfd_index_has_room(ix, 1)) {
-		new = kvmfd_index_copy(ix, 1);
-		if (!new)
-			return -ENOMEM;
-	}
-
-	/* The first at an address and length: its bus does not know of them yet. */
-	if (!kvmfd_index_key(ix, key->addr, key->len, NULL)) {
-		ret = lock_for_range(p, idx, is_fast(db));
-		if (ret) {
-			kvmfd_index_free(new);
-			return ret;
-		}
-		insert_range(p, idx, key);
-		if (is_fast(db))
-			insert_range(p, KVM_FAST_MMIO_BUS, key);
-		mutex_unlock(&p->kvm->slots_lock);
-	}
-
-	doorbell_list(p, db);
-	kvmfd_index_insert(new ? new : ix, db);
-	if (new)
-		index_replace(p, idx, new);
-
-	return 0;
-}
-
-static bool args_valid(const struct kvmfd_ioeventfd *args)
-{
-	bool datamatch = args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH;
-
-	switch (args->len) {
+	switch (change->len) {
 	case 0:
 		/* Any width hits, so there is no value to compare. */
 		if (datamatch)
@@ -395,141 +58,354 @@ static bool args_valid(const struct kvmfd_ioeventfd *args)
 		return false;
 	}
 
-	return args->addr + args->len >= args->addr && datamatch == !!args->mask &&
-	       !(args->flags & ~KVM_IOEVENTFD_VALID_FLAG_MASK);
+	return change->addr + change->len >= change->addr && datamatch == !!change->mask &&
+	       !(change->flags & ~KVM_IOEVENTFD_VALID_FLAG_MASK);
 }
 
-static int ioeventfd_assign(struct kvmfd *p, const struct kvmfd_ioeventfd *args)
+static int stage_assign(struct kvmfd_edit *e, const struct kvmfd_change *change,
+			struct kvmfd_doorbell **staged)
 {
+	enum kvm_bus idx = bus_of(change);
+	struct kvmfd_bus_edit *be = &e->bus[idx];
+	struct kvmfd_index *ix = next_index(e, idx), *now = kvmfd_bus_index(e->p, idx);
+	u64 addr = change->addr, mask = change->mask;
+	struct kvmfd_neighbours found;
 	struct kvmfd_doorbell *db;
-	int ret;
+	u32 len = change->len;
 
-	if (!args_valid(args))
+	if (!assign_valid(change))
 		return -EINVAL;
 
-	db = doorbell_create(p, args);
+	kvmfd_index_look(ix, addr, len, mask, change->data, &found);
+	db = kvmfd_doorbell_create(e->p, change, found.key);
 	if (IS_ERR(db))
 		return PTR_ERR(db);
 
-	ret = doorbell_insert(p, db);
-	if (ret)
-		doorbell_free(p, db);
+	if (found.collides || (!found.key && found.masks >= KVMFD_MAX_MASKS)) {
+		kvmfd_doorbell_free(e->p, db);
+		return found.collides ? -EEXIST : -ENOSPC;
+	}
 
-	kvmfd_settle_lazily(p);
-	return ret;
+	/* The first at an address and length: the bus does not know of them yet. */
+	if (!found.masks && !(e->old_doorbells && kvmfd_index_has(now, addr, len)))
+		kvmfd_range_note(e, idx, addr, len, be->add, &be->nr_add);
+
+	if (be->index)
+		kvmfd_index_insert(be->index, db);
+	*staged = db;
+	return 0;
 }
 
-static struct kvmfd_doorbell *doorbell_find(struct kvmfd *p,
-					    const struct kvmfd_ioeventfd *args)
+static struct kvmfd_doorbell *find_assigned(const struct kvmfd_index *ix,
+					    const struct kvmfd_change *change)
 {
-	struct kvmfd_index *ix = kvmfd_bus_index(p, bus_of_flags(args->flags));
 	struct eventfd_ctx *eventfd;
 	struct kvmfd_doorbell *db;
 
-	eventfd = eventfd_ctx_fdget(args->fd);
+	eventfd = eventfd_ctx_fdget(change->fd);
 	if (IS_ERR(eventfd))
 		return ERR_CAST(eventfd);
-
-	db = kvmfd_index_doorbell(ix, args->addr, args->len, args->mask, args->data);
-	if (!db || db->eventfd != eventfd ||
-	    !!args->mask != !!(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
-		db = ERR_PTR(-ENOENT);
-
+	db = kvmfd_index_doorbell(ix, change->addr, change->len, change->mask, change->data);
 	eventfd_ctx_put(eventfd);
+	if (!db || db->eventfd != eventfd ||
+	    !!change->mask != !!(change->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
+		return ERR_PTR(-ENOENT);
+
 	return db;
 }
 
-static void remove_range(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_key *key,
-			 bool fast)
+/* Returns whether nothing is left at its address and length. */
+static bool take_out(struct kvmfd_index *ix, struct kvmfd_doorbell *db)
 {
-	/* Without memory it goes, too, but leaves its place behind. */
-	prepare_ranges(p, idx, fast, 0);
+	const struct kvmfd_key *key = db->key;
 
-	mutex_lock(&p->kvm->slots_lock);
-	kvmfd_bus_remove(p, idx, key->addr, key->len);
-	if (fast)
-		kvmfd_bus_remove(p, KVM_FAST_MMIO_BUS, key->addr, key->len);
-	mutex_unlock(&p->kvm->slots_lock);
+	kvmfd_index_remove(ix, db);
+	/* Beside a wildcard there is nothing anyhow. */
+	return !key->mask || (!key->nr && !kvmfd_index_has(ix, key->addr, key->len));
 }
 
-static int ioeventfd_deassign(struct kvmfd *p, const struct kvmfd_ioeventfd *args)
+static int stage_deassign(struct kvmfd_edit *e, const struct kvmfd_change *change,
+			  struct kvmfd_doorbell **staged)
 {
-	enum kvm_bus idx = bus_of_flags(args->flags);
-	struct kvmfd_index *ix = kvmfd_bus_index(p, idx);
+	enum kvm_bus idx = bus_of(change);
+	struct kvmfd_bus_edit *be = &e->bus[idx];
 	struct kvmfd_doorbell *db;
 
-	db = doorbell_find(p, args);
+	db = find_assigned(be->index, change);
 	if (IS_ERR(db))
 		return PTR_ERR(db);
 
-	kvmfd_index_remove(ix, db);
-	if (!kvmfd_index_key(ix, db->key->addr, db->key->len, NULL))
-		remove_range(p, idx, db->key, is_fast(db));
+	if (take_out(be->index, db))
+		kvmfd_range_note(e, idx, change->addr, change->len, be->drop, &be->nr_drop);
+	*staged = db;
+	return 0;
+}
 
-	kvmfd_settle(p);
-	doorbell_free(p, db);
+static int stage_all(struct kvmfd_edit *e, bool deassigns)
+{
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < e->count; i++) {
+		const struct kvmfd_change *change = &e->changes[i];
+
+		if (!(i % KVMFD_AT_A_TIME)) {
+			/* Masks that overlap can make a long batch take long. */
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			cond_resched();
+		}
+		if (!is_doorbell(change) || is_deassign(change) != deassigns)
+			continue;
+		if (deassigns)
+			ret = stage_deassign(e, change, &e->staged[i].doorbell);
+		else
+			ret = stage_assign(e, change, &e->staged[i].doorbell);
+		if (ret) {
+			e->failed = i;
+			break;
+		}
+	}
+
+	return ret;
+}
+
+static int prepare_index(struct kvmfd_edit *e, enum kvm_bus idx, u32 nr_new, u32 nr_old)
+{
+	const struct kvmfd_index *now;
+
+	kvmfd_doorbell_drop_lost(e->p, idx);
+	now = kvmfd_bus_index(e->p, idx);
+	if (nr_old || e->count > 1 || !kvmfd_index_has_room(now, nr_new)) {
+		e->bus[idx].index = kvmfd_index_copy(now, nr_new);
+		if (!e->bus[idx].index)
+			return -ENOMEM;
+	}
+
+	return 0;
+}
+
+/* Where the ranges go, and which buses get a new index. */
+static int prepare_buses(struct kvmfd_edit *e)
+{
+	u32 nr[KVM_NR_BUSES][2] = {}, i, idx;
+	struct kvm_io_range *room = e->ranges;
+	int ret;
+
+	for (i = 0; i < e->count; i++) {
+		const struct kvmfd_change *change = &e->changes[i];
+
+		if (!is_doorbell(change)) {
+			e->irqfds++;
+			continue;
+		}
+		nr[bus_of(change)][is_deassign(change)]++;
+	}
+
+	for (idx = 0; idx < KVM_NR_BUSES; idx++) {
+		/* Fast MMIO shares MMIO's index. */
+		bool fast = idx == KVM_FAST_MMIO_BUS;
+		u32 *n = nr[fast ? KVM_MMIO_BUS : idx];
+
+		if (!n[0] && !n[1])
+			continue;
+		e->bus[idx].add = room;
+		e->bus[idx].drop = room + n[0];
+		room += n[0] + n[1];
+		if (fast)
+			continue;
+
+		ret = prepare_index(e, idx, n[0], n[1]);
+		if (ret)
+			return ret;
+		e->new_doorbells += n[0];
+		e->old_doorbells += n[1];
+	}
+
+	if (READ_ONCE(e->p->nr_doorbells) + e->new_doorbells >
+	    KVMFD_MAX_IOEVENTFDS + e->old_doorbells)
+		return -ENOSPC;
+
 	return 0;
 }
 
 /**
- * kvmfd_ioeventfd() - KVMFD_IOEVENTFD and, with a full mask, KVM_IOEVENTFD
- * @p: the attachment, pinned
- * @args: as the caller gave them
+ * kvmfd_ioeventfd_stage() - all of an edit's doorbells, as far as it can fail
+ * @e: the edit
+ *
+ * kvmfd_ioeventfd_abort() must follow if it fails.
  *
  * Return: 0; assign: -EINVAL, -EBADF, -EEXIST, -ENOSPC, -ENOMEM; deassign:
- * -EBADF, -EINVAL (not an eventfd), -ENOENT.
+ * -EBADF, -EINVAL (not an eventfd), -ENOENT, -ENOMEM.
  */
-int kvmfd_ioeventfd(struct kvmfd *p, const struct kvmfd_ioeventfd *args)
+int kvmfd_ioeventfd_stage(struct kvmfd_edit *e)
 {
 	int ret;
 
-	mutex_lock(&p->lock);
-	drop_lost(p, bus_of_flags(args->flags));
-	if (args->flags & KVM_IOEVENTFD_FLAG_DEASSIGN)
-		ret = ioeventfd_deassign(p, args);
-	else
-		ret = ioeventfd_assign(p, args);
-	mutex_unlock(&p->lock);
+	lockdep_assert_held(&e->p->lock);
+
+	ret = prepare_buses(e);
+	if (ret)
+		return ret;
+
+	if (e->old_doorbells)
+		ret = stage_all(e, true);
+	if (e->new_doorbells && !ret)
+		ret = stage_all(e, false);
+	if (e->nr_ranges && !ret)
+		kvmfd_ranges_finish(e);
 
 	return ret;
 }
 
 /**
- * kvmfd_ioeventfd_remove_all() - take every doorbell of an attachment away
- * @p: the attachment, pinned, &kvmfd.lock held
+ * kvmfd_ioeventfd_abort() - undo what has been staged
+ * @e: the edit
  */
-void kvmfd_ioeventfd_remove_all(struct kvmfd *p)
+void kvmfd_ioeventfd_abort(struct kvmfd_edit *e)
 {
-	struct kvmfd_index *ix[KVM_NR_BUSES];
-	int i;
+	u32 i, idx;
 
-	lockdep_assert_held(&p->lock);
+	for (i = 0; i < e->count; i++) {
+		const struct kvmfd_change *change = &e->changes[i];
+		struct kvmfd_doorbell *db = e->staged[i].doorbell;
+		bool in_copy = e->bus[bus_of(change)].index;
 
-	for (i = 0; i < KVM_NR_BUSES; i++)
-		kvmfd_bus_prepare(p, i, 0);
-	mutex_lock(&p->kvm->slots_lock);
-	for (i = 0; i < KVM_NR_BUSES; i++)
-		kvmfd_bus_remove_all(p, i);
+		if (!is_doorbell(change) || !db)
+			continue;
+		if (is_deassign(change)) {
+			db->key->nr++;
+		} else {
+			db->key->nr -= in_copy;
+			kvmfd_doorbell_free(e->p, db);
+		}
+	}
+
+	for (idx = 0; idx < KVM_NR_BUSES; idx++)
+		kvmfd_index_free(e->bus[idx].index);
+}
+
+/* Readers see the one or the other. */
+static void index_replace(struct kvmfd *p, enum kvm_bus idx, struct kvmfd_index *new)
+{
+	struct kvmfd_index *old = kvmfd_bus_index(p, idx);
+
+	rcu_assign_pointer(p->bus[idx].index, new);
+	if (old)
+		kvmfd_retire(p, old, kvmfd_index_size(old), NULL);
+}
+
+static void publish(struct kvmfd_edit *e)
+{
+	struct kvmfd *p = e->p;
+	int idx;
+
+	/*
+	 * Before the ranges: if some go and others come at an address, a write
+	 * finds one of them all the time.
+	 */
+	for (idx = 0; idx < KVM_NR_BUSES; idx++)
+		if (e->bus[idx].index)
+			index_replace(p, idx, e->bus[idx].index);
+
+	if (!e->nr_ranges)
+		return;
+	for (idx = 0; idx < KVM_NR_BUSES; idx++)
+		if (e->bus[idx].nr_add || e->bus[idx].nr_drop)
+			kvmfd_bus_change(p, idx, &e->bus[idx]);
 	mutex_unlock(&p->kvm->slots_lock);
+}
 
-	for (i = 0; i < KVM_NR_BUSES; i++)
-		ix[i] = index_unpublish(p, i);
-	kvmfd_settle(p);
-	for (i = 0; i < KVM_NR_BUSES; i++)
-		index_free_all(p, ix[i]);
+static void list_assigned(struct kvmfd_edit *e)
+{
+	u32 i;
+
+	for (i = 0; i < e->count; i++) {
+		const struct kvmfd_change *change = &e->changes[i];
+		struct kvmfd_doorbell *db = e->staged[i].doorbell;
+
+		if (!is_doorbell(change) || is_deassign(change))
+			continue;
+		kvmfd_doorbell_list(e->p, db);
+		if (!e->bus[bus_of(change)].index)
+			kvmfd_index_insert(kvmfd_bus_index(e->p, bus_of(change)), db);
+	}
+}
+
+static void free_deassigned(struct kvmfd_edit *e)
+{
+	u32 i, end, k;
+
+	for (i = 0; i < e->count; i = end) {
+		end = min(i + KVMFD_AT_A_TIME, e->count);
+
+		spin_lock(&e->p->state_lock);
+		for (k = i; k < end; k++)
+			if (is_doorbell(&e->changes[k]) && is_deassign(&e->changes[k]))
+				kvmfd_doorbell_unlist(e->p, e->staged[k].doorbell);
+		spin_unlock(&e->p->state_lock);
+
+		for (k = i; k < end; k++)
+			if (is_doorbell(&e->changes[k]) && is_deassign(&e->changes[k]))
+				kvmfd_doorbell_free(e->p, e->staged[k].doorbell);
+		cond_resched();
+	}
 }
 
 /**
- * kvmfd_ioeventfd_free_all() - free what went down with the VM
- * @p: the attachment, which nobody else has any more
+ * kvmfd_ioeventfd_commit() - make the changes
+ * @e: the edit; kvmfd_ranges_lock() has succeeded
+ *
+ * Returns when no more signal comes of what has been deassigned.
  */
-void kvmfd_ioeventfd_free_all(struct kvmfd *p)
+void kvmfd_ioeventfd_commit(struct kvmfd_edit *e)
 {
-	int i;
+	publish(e);
 
-	for (i = 0; i < KVM_NR_BUSES; i++)
-		index_free_all(p, rcu_dereference_protected(p->bus[i].index, true));
-	kvmfd_counters_free(p);
-	kvmfd_free_retired(p);
-	kvmfd_bus_free(p);
+	if (e->new_doorbells)
+		list_assigned(e);
+
+	if (e->old_doorbells) {
+		kvmfd_settle(e->p);
+		free_deassigned(e);
+	} else {
+		kvmfd_settle_lazily(e->p);
+	}
+}
+
+/**
+ * kvmfd_ioeventfd_deassign() - a deassign that comes alone
+ * @p: the attachment, pinned, &kvmfd.lock held
+ * @change: the deassign
+ *
+ * Returns when no more signal comes of the doorbell.
+ *
+ * Return: 0, -EBADF, -EINVAL (not an eventfd), -ENOENT.
+ */
+int kvmfd_ioeventfd_deassign(struct kvmfd *p, const struct kvmfd_change *change)
+{
+	enum kvm_bus idx = bus_of(change);
+	struct kvmfd_doorbell *db;
+	struct kvmfd_index *ix;
+
+	lockdep_assert_held(&p->lock);
+
+	kvmfd_doorbell_drop_lost(p, idx);
+	ix = kvmfd_bus_index(p, idx);
+	db = find_assigned(ix, change);
+	if (IS_ERR(db))
+		return PTR_ERR(db);
+
+	if (take_out(ix, db)) {
+		kvmfd_range_remove(p, idx, change->addr, change->len);
+		if (idx == KVM_MMIO_BUS && !change->len)
+			kvmfd_range_remove(p, KVM_FAST_MMIO_BUS, change->addr, 0);
+	}
+	kvmfd_settle(p);
+
+	spin_lock(&p->state_lock);
+	kvmfd_doorbell_unlist(p, db);
+	spin_unlock(&p->state_lock);
+	kvmfd_doorbell_free(p, db);
+	return 0;
 }

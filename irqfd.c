@@ -2,15 +2,14 @@
 /*
  * irqfd: a signal of an eventfd raises an interrupt in the guest.
  *
- * The interrupt's route is looked up at each event, under kvm->irq_srcu, which
- * KVM waits for when routes change: no copy can go stale, and an irqfd need not
- * be told.
- *
- * Life of an irqfd: hooked into the wait queue, then on &kvmfd.irqfds, then,
+ * Life of an irqfd: hooked into the wait queue, armed, then in &kvmfd.irqfds, then,
  * once, moved to &kvmfd.dying by whoever comes first of a deassign, the closing
  * of the eventfd and the end of the attachment; torn down by &kvmfd.reap.  The
  * closing of an eventfd tells us with interrupts off and the wait queue's lock
  * held, where the hook cannot be taken out: hence the worker.
+ *
+ * Until it is armed it leaves events alone, so a batch can still be given up, and it
+ * holds the eventfd's file, so nobody can close it.
  *
  * The wait queue's lock is what synchronizes with wake-ups.  Once the hook is
  * out, none runs and none will, so no grace period is needed.
@@ -21,96 +20,26 @@
 
 #include "kvmfd.h"
 
-/*
- * Two queues, because a tear-down waits for injections: were they to share the
- * queue's workers, enough tear-downs could keep all injections from running.
- */
-static struct workqueue_struct *inject_wq;
 static struct workqueue_struct *reap_wq;
 
-static void irqfd_defer(struct kvmfd_irqfd *irqfd)
-{
-	atomic64_inc(&irqfd->deferred_calls);
-	queue_work(inject_wq, &irqfd->inject);
-}
-
-/*
- * The routing entries of a GSI: an MSI, or a pin on each of several chips.
- * KVM_NR_IRQCHIPS is also KVM's bound on their number.
+/**
+ * kvmfd_irqfd_deactivate() - an irqfd begins to go
+ * @irqfd: an active irqfd, &kvmfd.irqfd_lock held
+ *
+ * Whoever flushes &kvmfd.reap after that finds it gone.
  */
-static int irqfd_routes(struct kvmfd_irqfd *irqfd,
-			struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS])
-{
-	struct kvm *kvm = irqfd->owner->kvm;
-	struct kvm_irq_routing_table *table;
-	struct kvm_kernel_irq_routing_entry *e;
-	int n = 0;
-
-	/* NULL on older kernels before there is an interrupt controller. */
-	table = srcu_dereference(kvm->irq_routing, &kvm->irq_srcu);
-	if (!table || irqfd->gsi >= table->nr_rt_entries)
-		return 0;
-
-	hlist_for_each_entry(e, &table->map[irqfd->gsi], link)
-		if (n < KVM_NR_IRQCHIPS)
-			routes[n++] = e;
-
-	return n;
-}
-
-static void irqfd_inject(struct work_struct *work)
-{
-	struct kvmfd_irqfd *irqfd = container_of(work, struct kvmfd_irqfd, inject);
-	struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS], copy;
-	struct kvm *kvm = irqfd->owner->kvm;
-	int idx, i, n;
-
-	idx = srcu_read_lock(&kvm->irq_srcu);
-	n = irqfd_routes(irqfd, routes);
-	if (n == 1 && kvmfd_arch_set_irq_sleeps(routes[0])) {
-		copy = *routes[0];
-		srcu_read_unlock(&kvm->irq_srcu, idx);
-		copy.set(&copy, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
-		return;
-	}
-
-	/*
-	 * Within irq_srcu all the same: when KVM_SET_GSI_ROUTING returns, nothing
-	 * may arrive by the old route any more.
-	 */
-	for (i = 0; i < n; i++)
-		routes[i]->set(routes[i], kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
-	/* The eventfd tells of edges: lower the pins again. */
-	for (i = 0; i < n; i++)
-		routes[i]->set(routes[i], kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 0, false);
-	srcu_read_unlock(&kvm->irq_srcu, idx);
-}
-
-static bool irqfd_inject_inline(struct kvmfd_irqfd *irqfd)
-{
-	struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS];
-	struct kvm *kvm = irqfd->owner->kvm;
-	bool done;
-	int idx;
-
-	idx = srcu_read_lock(&kvm->irq_srcu);
-	done = irqfd_routes(irqfd, routes) == 1 &&
-	       kvmfd_arch_set_irq_inline(kvm, routes[0]);
-	srcu_read_unlock(&kvm->irq_srcu, idx);
-
-	return done;
-}
-
-static void irqfd_deactivate(struct kvmfd_irqfd *irqfd)
+void kvmfd_irqfd_deactivate(struct kvmfd_irqfd *irqfd)
 {
 	struct kvmfd *p = irqfd->owner;
 
 	lockdep_assert_held(&p->irqfd_lock);
 
 	irqfd->dying = true;
-	list_move_tail(&irqfd->link, &p->dying);
+	hash_del(&irqfd->node);
 	/* Within the lock: who finds it in dying, finds the work queued too. */
-	queue_work(reap_wq, &p->reap);
+	if (list_empty(&p->dying))
+		queue_work(reap_wq, &p->reap);
+	list_add_tail(&irqfd->link, &p->dying);
 }
 
 /* With the wait queue's lock held and interrupts off. */
@@ -123,12 +52,15 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, v
 	int woken = 0;
 	u64 count;
 
+	if (!irqfd->armed)
+		return 0;
+
 	if (events & EPOLLIN) {
 		eventfd_ctx_do_read(irqfd->eventfd, &count);
-		if (irqfd_inject_inline(irqfd))
+		if (kvmfd_inject_inline(irqfd))
 			WRITE_ONCE(irqfd->inline_calls, irqfd->inline_calls + 1);
 		else
-			irqfd_defer(irqfd);
+			kvmfd_inject_deferred(irqfd);
 		/* The event has been taken: nobody else is to see it. */
 		woken = 1;
 	}
@@ -137,18 +69,11 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, v
 		spin_lock_irqsave(&p->irqfd_lock, flags);
 		/* Or else a deassign is about to wait for our lock to unhook us. */
 		if (!irqfd->dying)
-			irqfd_deactivate(irqfd);
+			kvmfd_irqfd_deactivate(irqfd);
 		spin_unlock_irqrestore(&p->irqfd_lock, flags);
 	}
 
 	return woken;
-}
-
-static void irqfd_hook(struct file *file, wait_queue_head_t *wqh, poll_table *poll)
-{
-	struct kvmfd_irqfd *irqfd = container_of(poll, struct kvmfd_irqfd, poll);
-
-	irqfd->hook_error = kvmfd_add_wait_queue_priority_exclusive(wqh, &irqfd->wait);
 }
 
 /* The last part of every irqfd's life. */
@@ -166,20 +91,14 @@ static void irqfd_unhook(struct kvmfd_irqfd *irqfd)
 
 static void irqfd_free(struct kvmfd_irqfd *irqfd)
 {
+	if (irqfd->resamplefd)
+		eventfd_ctx_put(irqfd->resamplefd);
 	eventfd_ctx_put(irqfd->eventfd);
 	kfree(irqfd);
 }
 
-static void irqfd_retire(struct kvmfd *p, const struct kvmfd_irqfd *irqfd)
-{
-	lockdep_assert_held(&p->state_lock);
-
-	p->retired.inline_calls += irqfd->inline_calls;
-	p->retired.deferred_calls += atomic64_read(&irqfd->deferred_calls);
-}
-
 /*
- * Nobody who holds a lock of KVM's or &kvmfd.lock is waited for here: the
+ * Nobody who may wait for a guest is waited for here, and so not &kvmfd.lock: the
  * release of the VM waits for this, in a queue that it shares with other VMs.
  */
 static void irqfd_reap(struct work_struct *work)
@@ -192,16 +111,18 @@ static void irqfd_reap(struct work_struct *work)
 	list_splice_init(&p->dying, &dying);
 	spin_unlock_irq(&p->irqfd_lock);
 
-	list_for_each_entry_safe(irqfd, next, &dying, link) {
+	list_for_each_entry(irqfd, &dying, link)
 		irqfd_unhook(irqfd);
+	kvmfd_resample_leave(p, &dying);
 
+	list_for_each_entry_safe(irqfd, next, &dying, link) {
 		spin_lock(&p->state_lock);
+		kvmfd_item_retire(p, &irqfd->item);
 		p->nr_irqfds--;
-		irqfd_retire(p, irqfd);
-		kvmfd_item_del(p, &irqfd->item);
 		spin_unlock(&p->state_lock);
 
 		irqfd_free(irqfd);
+		cond_resched();
 	}
 }
 
@@ -218,30 +139,68 @@ void kvmfd_irqfd_describe(struct kvmfd_irqfd *irqfd, struct kvmfd_entry *entry)
 	entry->deferred_calls = atomic64_read(&irqfd->deferred_calls);
 }
 
-static int irqfd_activate(struct kvmfd *p, struct kvmfd_irqfd *irqfd)
+/**
+ * kvmfd_irqfd_find() - the active irqfd of an eventfd
+ * @p: the attachment, &kvmfd.irqfd_lock held
+ * @eventfd: the eventfd
+ *
+ * Return: the only one that there can be, or NULL.
+ */
+struct kvmfd_irqfd *kvmfd_irqfd_find(struct kvmfd *p, const struct eventfd_ctx *eventfd)
 {
-	int ret = 0;
+	struct kvmfd_irqfd *irqfd;
 
-	spin_lock(&p->state_lock);
-	if (p->closed) {
-		ret = -ENODEV;
-	} else {
-		p->nr_irqfds++;
-		kvmfd_item_add(p, &irqfd->item, KVMFD_ENTRY_IRQFD);
-		spin_lock_irq(&p->irqfd_lock);
-		list_add_tail(&irqfd->link, &p->irqfds);
-		spin_unlock_irq(&p->irqfd_lock);
+	lockdep_assert_held(&p->irqfd_lock);
+
+	hash_for_each_possible(p->irqfds, irqfd, node, (unsigned long)eventfd)
+		if (irqfd->eventfd == eventfd)
+			return irqfd;
+
+	return NULL;
+}
+
+/*
+ * Will our batch take the eventfd from the irqfd that has it, and give it to us?  Then
+ * our hook joins the other's, which may go before the batch is done: nobody else is to
+ * find the eventfd free.
+ */
+static bool irqfd_hook_successor(struct kvmfd_irqfd *irqfd)
+{
+	struct kvmfd *p = irqfd->owner;
+	struct kvmfd_irqfd *old;
+	bool ret = false;
+
+	spin_lock_irq(&irqfd->wqh->lock);
+	spin_lock(&p->irqfd_lock);
+	old = kvmfd_irqfd_find(p, irqfd->eventfd);
+	if (old && old->leaving && !old->succeeded) {
+		old->succeeded = true;
+		irqfd->wait.flags |= WQ_FLAG_EXCLUSIVE | WQ_FLAG_PRIORITY;
+		__add_wait_queue(irqfd->wqh, &irqfd->wait);
+		ret = true;
 	}
-	spin_unlock(&p->state_lock);
+	spin_unlock(&p->irqfd_lock);
+	spin_unlock_irq(&irqfd->wqh->lock);
 
 	return ret;
 }
 
+static void irqfd_hook(struct file *file, wait_queue_head_t *wqh, poll_table *poll)
+{
+	struct kvmfd_irqfd *irqfd = container_of(poll, struct kvmfd_irqfd, poll);
+
+	irqfd->wqh = wqh;
+	if (!irqfd->in_batch || !irqfd_hook_successor(irqfd))
+		irqfd->hook_error = kvmfd_add_wait_queue_priority_exclusive(wqh,
+									    &irqfd->wait);
+}
+
 static struct kvmfd_irqfd *irqfd_create(struct kvmfd *p, const struct kvm_irqfd *args,
-					struct file *file)
+					struct file *file, bool in_batch)
 {
 	struct kvmfd_irqfd *irqfd;
 	struct eventfd_ctx *eventfd;
+	int ret;
 
 	irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
 	if (!irqfd)
@@ -257,70 +216,176 @@ static struct kvmfd_irqfd *irqfd_create(struct kvmfd *p, const struct kvm_irqfd 
 	irqfd->owner = p;
 	irqfd->gsi = args->gsi;
 	irqfd->flags = args->flags;
-	INIT_WORK(&irqfd->inject, irqfd_inject);
+	irqfd->in_batch = in_batch;
+	irqfd->file = file;
+	INIT_WORK(&irqfd->inject, kvmfd_inject_work);
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
 	init_poll_funcptr(&irqfd->poll, irqfd_hook);
+
+	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE) {
+		ret = kvmfd_resample_join(irqfd, args->resamplefd);
+		if (ret) {
+			irqfd_free(irqfd);
+			return ERR_PTR(ret);
+		}
+	}
+
 	return irqfd;
 }
 
-static int irqfd_assign_file(struct kvmfd *p, const struct kvm_irqfd *args,
-			     struct file *file)
+/* What has been created and is not to be, hooked no more. */
+static void irqfd_discard(struct kvmfd_irqfd *irqfd)
 {
-	struct kvmfd_irqfd *irqfd;
-	__poll_t events;
+	LIST_HEAD(failed);
+
+	list_add(&irqfd->link, &failed);
+	kvmfd_resample_leave(irqfd->owner, &failed);
+	irqfd_free(irqfd);
+}
+
+/* Takes the reference on @file with it if it succeeds. */
+static struct kvmfd_irqfd *irqfd_create_hooked(struct kvmfd *p,
+					       const struct kvm_irqfd *args,
+					       struct file *file, bool in_batch)
+{
+	struct kvmfd_irqfd *irqfd = irqfd_create(p, args, file, in_batch);
 	int ret;
 
-	irqfd = irqfd_create(p, args, file);
 	if (IS_ERR(irqfd))
-		return PTR_ERR(irqfd);
+		return irqfd;
 
-	/* From here on events come; the eventfd cannot be closed under us. */
-	events = vfs_poll(file, &irqfd->poll);
+	vfs_poll(file, &irqfd->poll);
 	ret = irqfd->hook_error;
-	if (ret)
-		goto free;
+	if (ret) {
+		irqfd_discard(irqfd);
+		return ERR_PTR(ret);
+	}
 
-	/* It may have been signalled before anyone was there to hear. */
-	if (events & EPOLLIN)
-		irqfd_defer(irqfd);
+	return irqfd;
+}
 
-	ret = irqfd_activate(p, irqfd);
-	if (ret)
-		goto unhook;
+/**
+ * kvmfd_irqfd_forget() - an irqfd is not to be, after all
+ * @irqfd: as kvmfd_irqfd_prepare() made it; its eventfd's counter is not ours to read
+ */
+void kvmfd_irqfd_forget(struct kvmfd_irqfd *irqfd)
+{
+	remove_wait_queue(irqfd->wqh, &irqfd->wait);
+	fput(irqfd->file);
+	irqfd_discard(irqfd);
+}
 
-	return 0;
+/*
+ * Events that come are ours from here on, and no longer those of the one before.
+ * Returns whether one had come already: only under the wait queue's lock is it
+ * certain that nobody takes it in this moment.
+ */
+static bool irqfd_arm(struct kvmfd_irqfd *irqfd)
+{
+	struct kvmfd *p = irqfd->owner;
+	struct kvmfd_irqfd *old;
+	bool pending;
 
-unhook:
-	irqfd_unhook(irqfd);
+	spin_lock_irq(&irqfd->wqh->lock);
+	spin_lock(&p->irqfd_lock);
+	/* There is one only if a batch replaces it by us. */
+	old = kvmfd_irqfd_find(p, irqfd->eventfd);
+	if (old) {
+		list_del_init(&old->wait.entry);
+		kvmfd_irqfd_deactivate(old);
+	}
+	spin_unlock(&p->irqfd_lock);
+	WRITE_ONCE(irqfd->armed, true);
+	pending = vfs_poll(irqfd->file, NULL) & EPOLLIN;
+	spin_unlock_irq(&irqfd->wqh->lock);
+
+	return pending;
+}
+
+/*
+ * The rest of an assign, unless the attachment has ended: then the irqfd has heard no
+ * event, and the guest hears of none.  Nobody finds the irqfd before it is complete.
+ */
+static int irqfd_enter(struct kvmfd_irqfd *irqfd)
+{
+	struct kvmfd *p = irqfd->owner;
+	int ended;
+
 	spin_lock(&p->state_lock);
-	irqfd_retire(p, irqfd);
+	ended = p->ended;
+	if (!ended) {
+		if (irqfd_arm(irqfd))
+			kvmfd_inject_deferred(irqfd);
+		p->nr_irqfds++;
+		kvmfd_item_add(p, &irqfd->item, KVMFD_ENTRY_IRQFD);
+		spin_lock_irq(&p->irqfd_lock);
+		hash_add(p->irqfds, &irqfd->node, (unsigned long)irqfd->eventfd);
+		spin_unlock_irq(&p->irqfd_lock);
+	}
 	spin_unlock(&p->state_lock);
-free:
-	irqfd_free(irqfd);
-	return ret;
+
+	return ended;
+}
+
+/**
+ * kvmfd_irqfd_activate() - an irqfd comes to life
+ * @irqfd: as kvmfd_irqfd_prepare() made it
+ *
+ * Return: 0; or -ENODEV, -ECONNRESET: the attachment has ended, and the irqfd is no more.
+ */
+int kvmfd_irqfd_activate(struct kvmfd_irqfd *irqfd)
+{
+	struct file *file = irqfd->file;
+	int ret;
+
+	ret = irqfd_enter(irqfd);
+	if (ret) {
+		kvmfd_irqfd_forget(irqfd);
+		return ret;
+	}
+
+	/* Whoever closes the eventfd now takes it from here. */
+	fput(file);
+	return 0;
+}
+
+/**
+ * kvmfd_irqfd_prepare() - all that can fail of an assign
+ * @p: the attachment, pinned
+ * @args: as the caller gave them
+ * @in_batch: &kvmfd.lock is held, and the irqfds that are leaving are the batch's
+ *
+ * Return: an irqfd that hears nothing yet, or what kvmfd_irqfd() says of an assign.
+ */
+struct kvmfd_irqfd *kvmfd_irqfd_prepare(struct kvmfd *p, const struct kvm_irqfd *args,
+					bool in_batch)
+{
+	struct kvmfd_irqfd *irqfd;
+	struct file *file;
+
+	if (!kvmfd_arch_irqfd_allowed(p->kvm, args->flags))
+		return ERR_PTR(-EINVAL);
+
+	file = fget(args->fd);
+	if (!file)
+		return ERR_PTR(-EBADF);
+	irqfd = irqfd_create_hooked(p, args, file, in_batch);
+	if (IS_ERR(irqfd))
+		fput(file);
+
+	return irqfd;
 }
 
 static int irqfd_assign(struct kvmfd *p, const struct kvm_irqfd *args)
 {
-	struct file *file;
-	int ret;
+	struct kvmfd_irqfd *irqfd = kvmfd_irqfd_prepare(p, args, false);
 
-	if (!kvmfd_arch_irqfd_allowed(p->kvm))
-		return -EINVAL;
-	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE)
-		return -EOPNOTSUPP;
-
-	file = fget(args->fd);
-	if (!file)
-		return -EBADF;
-	ret = irqfd_assign_file(p, args, file);
-	fput(file);
-	return ret;
+	return IS_ERR(irqfd) ? PTR_ERR(irqfd) : kvmfd_irqfd_activate(irqfd);
 }
 
 static int irqfd_deassign(struct kvmfd *p, const struct kvm_irqfd *args)
 {
-	struct kvmfd_irqfd *irqfd, *next;
+	struct kvmfd_irqfd *irqfd;
 	struct eventfd_ctx *eventfd;
 
 	eventfd = eventfd_ctx_fdget(args->fd);
@@ -328,9 +393,9 @@ static int irqfd_deassign(struct kvmfd *p, const struct kvm_irqfd *args)
 		return PTR_ERR(eventfd);
 
 	spin_lock_irq(&p->irqfd_lock);
-	list_for_each_entry_safe(irqfd, next, &p->irqfds, link)
-		if (irqfd->eventfd == eventfd && irqfd->gsi == args->gsi)
-			irqfd_deactivate(irqfd);
+	irqfd = kvmfd_irqfd_find(p, eventfd);
+	if (irqfd && irqfd->gsi == args->gsi)
+		kvmfd_irqfd_deactivate(irqfd);
 	spin_unlock_irq(&p->irqfd_lock);
 
 	eventfd_ctx_put(eventfd);
@@ -338,6 +403,17 @@ static int irqfd_deassign(struct kvmfd *p, const struct kvm_irqfd *args)
 	/* Even if nothing matched: the eventfd may just be closing. */
 	flush_work(&p->reap);
 	return 0;
+}
+
+/**
+ * kvmfd_irqfd_flags_valid() - are they all known?
+ * @flags: KVM_IRQFD_FLAG_*
+ *
+ * Return: whether they are.
+ */
+bool kvmfd_irqfd_flags_valid(u32 flags)
+{
+	return !(flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE));
 }
 
 /**
@@ -352,36 +428,60 @@ static int irqfd_deassign(struct kvmfd *p, const struct kvm_irqfd *args)
  * &kvmfd.lock is not wanted: who holds it may wait for a vCPU that is stopped in
  * a page fault, and the thread that resolves the fault may need an irqfd first.
  *
- * Return: 0; assign: -EINVAL (flags, no in-kernel interrupt controller, not an
- * eventfd), -EOPNOTSUPP (resample), -EBADF, -EBUSY (the eventfd drives an irqfd
- * already, of whatever VM, KVM's own included), -ENODEV (the VM is being
- * closed), -ENOMEM; deassign: -EINVAL, -EBADF.
+ * Return: 0; assign: -EINVAL (flags, no in-kernel interrupt controller, or for
+ * resample not all of it, not an eventfd), -EBADF, -EBUSY (the eventfd drives an
+ * irqfd already, of whatever VM, KVM's own included), -ENODEV (the VM is being
+ * closed), -ECONNRESET (evicted), -ENOMEM; deassign: -EINVAL, -EBADF, -ENODEV,
+ * -ECONNRESET.
  */
 int kvmfd_irqfd(struct kvmfd *p, const struct kvm_irqfd *args)
 {
-	if (args->flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
+	bool deassign = args->flags & KVM_IRQFD_FLAG_DEASSIGN;
+	int ret;
+
+	if (!kvmfd_irqfd_flags_valid(args->flags))
 		return -EINVAL;
 
-	if (args->flags & KVM_IRQFD_FLAG_DEASSIGN)
-		return irqfd_deassign(p, args);
+	down_read(&p->irqfd_calls);
+	ret = READ_ONCE(p->ended);
+	if (!ret)
+		ret = deassign ? irqfd_deassign(p, args) : irqfd_assign(p, args);
+	up_read(&p->irqfd_calls);
 
-	return irqfd_assign(p, args);
+	return ret;
+}
+
+/* So many that interrupts are not off for long.  Are there more, from @bucket on? */
+static bool deactivate_some(struct kvmfd *p, int *bucket)
+{
+	struct kvmfd_irqfd *irqfd;
+	struct hlist_node *next;
+	int n = 0;
+
+	spin_lock_irq(&p->irqfd_lock);
+	for (; *bucket < HASH_SIZE(p->irqfds) && n < KVMFD_AT_A_TIME; (*bucket)++) {
+		hlist_for_each_entry_safe(irqfd, next, &p->irqfds[*bucket], node) {
+			kvmfd_irqfd_deactivate(irqfd);
+			n++;
+		}
+	}
+	spin_unlock_irq(&p->irqfd_lock);
+
+	return *bucket < HASH_SIZE(p->irqfds);
 }
 
 /**
  * kvmfd_irqfd_remove_all() - tear all irqfds of an attachment down
- * @p: the attachment, &kvmfd.closed set: none is added any more
+ * @p: the attachment, &kvmfd.ended set: none is added any more
  *
  * The VM is pinned or being released.  Returns when none is left.
  */
 void kvmfd_irqfd_remove_all(struct kvmfd *p)
 {
-	struct kvmfd_irqfd *irqfd, *next;
+	int bucket = 0;
 
-	spin_lock_irq(&p->irqfd_lock);
-	list_for_each_entry_safe(irqfd, next, &p->irqfds, link)
-		irqfd_deactivate(irqfd);
-	spin_unlock_irq(&p->irqfd_lock);
+	while (deactivate_some(p, &bucket))
+		cond_resched();
 
 	flush_work(&p->reap);
 }
@@ -392,9 +492,12 @@ void kvmfd_irqfd_remove_all(struct kvmfd *p)
  */
 void kvmfd_irqfd_setup(struct kvmfd *p)
 {
+	init_rwsem(&p->irqfd_calls);
 	spin_lock_init(&p->irqfd_lock);
-	INIT_LIST_HEAD(&p->irqfds);
+	hash_init(p->irqfds);
 	INIT_LIST_HEAD(&p->dying);
+	mutex_init(&p->resample_lock);
+	INIT_LIST_HEAD(&p->resamplers);
 	INIT_WORK(&p->reap, irqfd_reap);
 }
 
@@ -405,17 +508,8 @@ void kvmfd_irqfd_setup(struct kvmfd *p)
  */
 int kvmfd_irqfd_init(void)
 {
-	inject_wq = alloc_workqueue("kvmfd-inject", WQ_UNBOUND | WQ_HIGHPRI, 0);
-	if (!inject_wq)
-		return -ENOMEM;
-
 	reap_wq = alloc_workqueue("kvmfd-reap", WQ_UNBOUND, 0);
-	if (!reap_wq) {
-		destroy_workqueue(inject_wq);
-		return -ENOMEM;
-	}
-
-	return 0;
+	return reap_wq ? 0 : -ENOMEM;
 }
 
 /**
@@ -424,5 +518,4 @@ int kvmfd_irqfd_init(void)
 void kvmfd_irqfd_exit(void)
 {
 	destroy_workqueue(reap_wq);
-	destroy_workqueue(inject_wq);
 }

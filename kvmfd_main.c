@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -30,7 +31,7 @@ static int kvmfd_release(struct inode *inode, struct file *file)
 
 	if (p->id)
 		kvmfd_detach(p);
-	kvmfd_destroy(p);
+	kvmfd_put(p);
 	return 0;
 }
 
@@ -71,7 +72,7 @@ static int ioctl_get_info(struct kvmfd *p, void __user *arg)
 		return -EINVAL;
 
 	memset(&info, 0, sizeof(info));
-	kvmfd_info(p, &info);
+	kvmfd_info(p, task_active_pid_ns(current), &info);
 	return copy_out(arg, &info, sizeof(info), user_size);
 }
 
@@ -84,7 +85,7 @@ static int ioctl_attach_vm(struct kvmfd *p, void __user *arg)
 	ret = copy_in(&attach, sizeof(attach), sizeof(attach), arg, &user_size);
 	if (ret)
 		return ret;
-	if (attach.flags || attach.reserved)
+	if (attach.flags & ~(KVMFD_VM_FOREIGN | KVMFD_ATTACH_REMEMBER))
 		return -EINVAL;
 
 	/* An attach cannot be taken back: see first that it can be told. */
@@ -94,7 +95,7 @@ static int ioctl_attach_vm(struct kvmfd *p, void __user *arg)
 		return ret;
 
 	mutex_lock(&p->lock);
-	ret = kvmfd_attach(p, attach.vm_fd);
+	ret = kvmfd_attach(p, &attach);
 	mutex_unlock(&p->lock);
 	if (ret)
 		return ret;
@@ -103,23 +104,39 @@ static int ioctl_attach_vm(struct kvmfd *p, void __user *arg)
 	return copy_out(arg, &attach, sizeof(attach), user_size);
 }
 
-static int ioctl_find_vm(struct kvmfd *p, void __user *arg)
+static int ioctl_find_vm(void __user *arg)
 {
 	struct kvmfd_find find;
 	u32 user_size;
 	int ret;
 
-	ret = copy_in(&find, sizeof(find), sizeof(find), arg, &user_size);
+	ret = copy_in(&find, sizeof(find), offsetof(struct kvmfd_find, attacher), arg,
+		      &user_size);
 	if (ret)
 		return ret;
-	if (find.flags || find.reserved)
+	if (find.flags & ~KVMFD_VM_FOREIGN)
 		return -EINVAL;
 
-	ret = kvmfd_find(find.vm_fd, &find.attachment);
+	ret = kvmfd_find(&find);
 	if (ret)
 		return ret;
 
 	return copy_out(arg, &find, sizeof(find), user_size);
+}
+
+static int ioctl_evict(void __user *arg)
+{
+	struct kvmfd_evict evict;
+	u32 user_size;
+	int ret;
+
+	ret = copy_in(&evict, sizeof(evict), sizeof(evict), arg, &user_size);
+	if (ret)
+		return ret;
+	if (evict.flags || evict.reserved)
+		return -EINVAL;
+
+	return kvmfd_evict(evict.vm_fd);
 }
 
 static int ioctl_list(struct kvmfd *p, void __user *arg)
@@ -131,7 +148,7 @@ static int ioctl_list(struct kvmfd *p, void __user *arg)
 	ret = copy_in(&list, sizeof(list), sizeof(list), arg, &user_size);
 	if (ret)
 		return ret;
-	if (list.flags)
+	if (list.flags & ~KVMFD_LIST_REMOVED)
 		return -EINVAL;
 
 	ret = kvmfd_list(p, &list);
@@ -144,6 +161,7 @@ static int ioctl_list(struct kvmfd *p, void __user *arg)
 static int ioctl_ioeventfd(struct kvmfd *p, void __user *arg)
 {
 	struct kvmfd_ioeventfd args;
+	struct kvmfd_change change;
 	u32 user_size;
 	int ret;
 
@@ -157,23 +175,57 @@ static int ioctl_ioeventfd(struct kvmfd *p, void __user *arg)
 	if (ret)
 		return ret;
 
-	ret = kvmfd_ioeventfd(p, &args);
+	change = (struct kvmfd_change) {
+		.kind = KVMFD_ENTRY_IOEVENTFD,
+		.flags = args.flags,
+		.addr = args.addr,
+		.data = args.data,
+		.mask = args.mask,
+		.len = args.len,
+		.fd = args.fd,
+	};
+	ret = kvmfd_change(p, &change);
 	kvmfd_unpin(p);
 	return ret;
 }
 
-static int ioctl_kvm_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *kvm)
+static int ioctl_kvm_ioeventfd(struct kvmfd *p, const struct kvm_ioeventfd *args)
 {
-	const struct kvmfd_ioeventfd args = {
-		.flags = kvm->flags,
-		.addr = kvm->addr,
-		.data = kvm->datamatch,
-		.mask = kvm->flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? ~0ULL : 0,
-		.len = kvm->len,
-		.fd = kvm->fd,
+	const struct kvmfd_change change = {
+		.kind = KVMFD_ENTRY_IOEVENTFD,
+		.flags = args->flags,
+		.addr = args->addr,
+		.data = args->datamatch,
+		.mask = args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? ~0ULL : 0,
+		.len = args->len,
+		.fd = args->fd,
 	};
 
-	return kvmfd_ioeventfd(p, &args);
+	return kvmfd_change(p, &change);
+}
+
+static int ioctl_batch(struct kvmfd *p, void __user *arg)
+{
+	struct kvmfd_batch batch;
+	u32 user_size;
+	int ret;
+
+	ret = copy_in(&batch, sizeof(batch), sizeof(batch), arg, &user_size);
+	if (ret)
+		return ret;
+	if (batch.flags || batch.reserved)
+		return -EINVAL;
+
+	ret = kvmfd_pin(p);
+	if (ret)
+		return ret;
+
+	ret = kvmfd_batch(p, &batch);
+	kvmfd_unpin(p);
+	/* Only a failure has something to tell: what has been made cannot fail here. */
+	if (ret)
+		copy_out(arg, &batch, sizeof(batch), user_size);
+	return ret;
 }
 
 /* KVM's own requests: its structs, in its order of checks. */
@@ -211,17 +263,29 @@ static long kvmfd_ioctl(struct file *file, unsigned int request, unsigned long a
 	case KVMFD_ATTACH_VM:
 		return ioctl_attach_vm(p, argp);
 	case KVMFD_FIND_VM:
-		return ioctl_find_vm(p, argp);
+		return ioctl_find_vm(argp);
 	case KVMFD_LIST:
 		return ioctl_list(p, argp);
 	case KVMFD_IOEVENTFD:
 		return ioctl_ioeventfd(p, argp);
+	case KVMFD_BATCH:
+		return ioctl_batch(p, argp);
+	case KVMFD_EVICT:
+		return ioctl_evict(argp);
 	case KVM_IOEVENTFD:
 	case KVM_IRQFD:
 		return ioctl_kvm(p, request, argp);
 	default:
 		return -ENOTTY;
 	}
+}
+
+static __poll_t kvmfd_poll(struct file *file, poll_table *wait)
+{
+	struct kvmfd *p = file->private_data;
+
+	poll_wait(file, &p->over, wait);
+	return kvmfd_is_over(p) ? EPOLLHUP : 0;
 }
 
 static void kvmfd_fdinfo(struct seq_file *m, struct file *file)
@@ -235,6 +299,7 @@ static const struct file_operations kvmfd_fops = {
 	.release = kvmfd_release,
 	.unlocked_ioctl = kvmfd_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.poll = kvmfd_poll,
 	.llseek = noop_llseek,
 	.show_fdinfo = kvmfd_fdinfo,
 };
@@ -250,14 +315,24 @@ static int __init kvmfd_init(void)
 {
 	int ret;
 
-	ret = kvmfd_irqfd_init();
+	ret = kvmfd_inject_init();
 	if (ret)
 		return ret;
 
+	ret = kvmfd_irqfd_init();
+	if (ret)
+		goto exit_inject;
+
 	ret = misc_register(&kvmfd_device);
 	if (ret)
-		kvmfd_irqfd_exit();
+		goto exit_irqfd;
 
+	return 0;
+
+exit_irqfd:
+	kvmfd_irqfd_exit();
+exit_inject:
+	kvmfd_inject_exit();
 	return ret;
 }
 
@@ -270,6 +345,7 @@ static void __exit kvmfd_exit(void)
 	 */
 	synchronize_rcu_tasks();
 	kvmfd_irqfd_exit();
+	kvmfd_inject_exit();
 }
 
 module_init(kvmfd_init);

@@ -2,12 +2,44 @@
 /*
  * What an attachment tells of itself: KVMFD_GET_INFO, KVMFD_LIST, fdinfo.
  */
+#include <linux/fs.h>
+#include <linux/pid_namespace.h>
+#include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
 
 #include "kvmfd.h"
 
 #define FDINFO_MAX_ENTRIES 100
+
+/**
+ * struct kvmfd_removed - the items that are no more, as they were last
+ * @nr: how many there have been, in the attachment's life; under &kvmfd.state_lock
+ * @entries: the newest of them, in a ring
+ */
+struct kvmfd_removed {
+	u64 nr;
+	struct kvmfd_entry entries[KVMFD_MAX_REMOVED];
+};
+
+/**
+ * kvmfd_removed_create() - to remember items in
+ *
+ * Return: what kvmfd_removed_free() frees, or NULL.
+ */
+struct kvmfd_removed *kvmfd_removed_create(void)
+{
+	return kvzalloc(sizeof(struct kvmfd_removed), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+}
+
+/**
+ * kvmfd_removed_free() - forget them
+ * @removed: may be NULL
+ */
+void kvmfd_removed_free(struct kvmfd_removed *removed)
+{
+	kvfree(removed);
+}
 
 static struct kvmfd_item *item_of(struct rb_node *node)
 {
@@ -37,14 +69,35 @@ void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item, u32 kind)
 	rb_insert_color(&item->node, &p->items);
 }
 
+static void item_describe(struct kvmfd_item *item, struct kvmfd_entry *entry)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->id = item->id;
+	entry->kind = item->kind;
+	if (item->kind == KVMFD_ENTRY_IOEVENTFD)
+		kvmfd_doorbell_describe(container_of(item, struct kvmfd_doorbell, item), entry);
+	else
+		kvmfd_irqfd_describe(container_of(item, struct kvmfd_irqfd, item), entry);
+}
+
 /**
- * kvmfd_item_del() - an item is no more
+ * kvmfd_item_retire() - an item is no more, and counts no more
  * @p: the attachment, &kvmfd.state_lock held
  * @item: a listed item; may be freed once the lock is dropped
  */
-void kvmfd_item_del(struct kvmfd *p, struct kvmfd_item *item)
+void kvmfd_item_retire(struct kvmfd *p, struct kvmfd_item *item)
 {
+	struct kvmfd_removed *removed = p->removed;
+	struct kvmfd_entry entry;
+
 	lockdep_assert_held(&p->state_lock);
+
+	item_describe(item, &entry);
+	p->retired.hits += entry.hits;
+	p->retired.inline_calls += entry.inline_calls;
+	p->retired.deferred_calls += entry.deferred_calls;
+	if (removed)
+		removed->entries[removed->nr++ % KVMFD_MAX_REMOVED] = entry;
 
 	rb_erase(&item->node, &p->items);
 	RB_CLEAR_NODE(&item->node);
@@ -86,18 +139,10 @@ static bool item_next(struct kvmfd *p, u64 *cursor, struct kvmfd_entry *entry)
 {
 	struct kvmfd_item *item;
 
-	memset(entry, 0, sizeof(*entry));
-
 	spin_lock(&p->state_lock);
 	item = kvmfd_item_after(p, *cursor);
 	if (item) {
-		entry->id = item->id;
-		entry->kind = item->kind;
-		if (item->kind == KVMFD_ENTRY_IOEVENTFD)
-			kvmfd_doorbell_describe(container_of(item, struct kvmfd_doorbell, item),
-						entry);
-		else
-			kvmfd_irqfd_describe(container_of(item, struct kvmfd_irqfd, item), entry);
+		item_describe(item, entry);
 		*cursor = item->id;
 	}
 	spin_unlock(&p->state_lock);
@@ -105,27 +150,55 @@ static bool item_next(struct kvmfd *p, u64 *cursor, struct kvmfd_entry *entry)
 	return item;
 }
 
+/* The same of those that are no more, where @cursor is how many came before. */
+static bool removed_next(struct kvmfd *p, u64 *cursor, struct kvmfd_entry *entry)
+{
+	struct kvmfd_removed *removed = p->removed;
+	bool found;
+
+	spin_lock(&p->state_lock);
+	found = *cursor < removed->nr;
+	if (found) {
+		if (removed->nr - *cursor > KVMFD_MAX_REMOVED)
+			*cursor = removed->nr - KVMFD_MAX_REMOVED;
+		*entry = removed->entries[*cursor % KVMFD_MAX_REMOVED];
+		++*cursor;
+	}
+	spin_unlock(&p->state_lock);
+
+	return found;
+}
+
 /**
  * kvmfd_info() - KVMFD_GET_INFO
  * @p: an open /dev/kvmfd
+ * @ns: the reader's
  * @info: all 0
  */
-void kvmfd_info(struct kvmfd *p, struct kvmfd_info *info)
+void kvmfd_info(struct kvmfd *p, struct pid_namespace *ns, struct kvmfd_info *info)
 {
 	info->size = sizeof(*info);
 	info->abi_version = KVMFD_ABI_VERSION;
 	info->features = KVMFD_FEATURE_IOEVENTFD | KVMFD_FEATURE_IRQFD |
-			 KVMFD_FEATURE_LIST | KVMFD_FEATURE_MASK;
+			 KVMFD_FEATURE_LIST | KVMFD_FEATURE_MASK | KVMFD_FEATURE_BATCH |
+			 KVMFD_FEATURE_RESAMPLE | KVMFD_FEATURE_FOREIGN |
+			 KVMFD_FEATURE_REMOVED | KVMFD_FEATURE_POLL;
 	info->max_ioeventfds = KVMFD_MAX_IOEVENTFDS;
 	info->max_masks = KVMFD_MAX_MASKS;
+	info->max_batch = KVMFD_MAX_BATCH;
 
 	spin_lock(&p->state_lock);
 	if (!p->id)
 		info->state = KVMFD_STATE_DETACHED;
-	else if (p->closed)
-		info->state = KVMFD_STATE_GONE;
-	else
+	else if (!p->ended)
 		info->state = KVMFD_STATE_ATTACHED;
+	else if (p->ended == -ECONNRESET)
+		info->state = KVMFD_STATE_EVICTED;
+	else
+		info->state = KVMFD_STATE_GONE;
+	if (p->id)
+		info->attacher = kvmfd_attacher_pid(p, ns);
+	info->attach_flags = kvmfd_attach_flags(p);
 	info->attachment = p->id;
 	info->nr_ioeventfds = p->nr_doorbells;
 	info->nr_irqfds = p->nr_irqfds;
@@ -150,21 +223,33 @@ static int entry_to_user(void __user *to, const struct kvmfd_entry *entry, size_
  * @p: an open /dev/kvmfd
  * @args: as the caller gave them; cursor and count are updated
  *
- * Return: 0, -ENOTCONN, -EINVAL, -EFAULT.
+ * Return: 0, -ENOTCONN, -EINVAL, -ENODATA (nothing is remembered), -EFAULT.
  */
 int kvmfd_list(struct kvmfd *p, struct kvmfd_list *args)
 {
+	bool removed = args->flags & KVMFD_LIST_REMOVED;
 	void __user *to = u64_to_user_ptr(args->entries);
 	u32 room = args->count, done;
+	bool attached, remembers, found;
 	struct kvmfd_entry entry;
 
-	if (!READ_ONCE(p->id))
+	spin_lock(&p->state_lock);
+	attached = p->id;
+	remembers = p->removed;
+	spin_unlock(&p->state_lock);
+	if (!attached)
 		return -ENOTCONN;
 	if (!room || args->entry_size < sizeof(entry) || args->entry_size > PAGE_SIZE)
 		return -EINVAL;
+	if (removed && !remembers)
+		return -ENODATA;
 
 	for (done = 0; done < room; done++, to += args->entry_size) {
-		if (!item_next(p, &args->cursor, &entry))
+		if (removed)
+			found = removed_next(p, &args->cursor, &entry);
+		else
+			found = item_next(p, &args->cursor, &entry);
+		if (!found)
 			break;
 		if (entry_to_user(to, &entry, args->entry_size))
 			return -EFAULT;
@@ -212,18 +297,21 @@ void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m)
 		[KVMFD_STATE_DETACHED] = "detached",
 		[KVMFD_STATE_ATTACHED] = "attached",
 		[KVMFD_STATE_GONE] = "gone",
+		[KVMFD_STATE_EVICTED] = "evicted",
 	};
 	struct kvmfd_info info = {};
 	struct kvmfd_entry entry;
 	u64 cursor = 0;
 	int i;
 
-	kvmfd_info(p, &info);
+	kvmfd_info(p, proc_pid_ns(file_inode(m->file)->i_sb), &info);
 	seq_printf(m, "kvmfd-state:\t%s\n", states[info.state]);
 	if (info.state == KVMFD_STATE_DETACHED)
 		return;
 
 	seq_printf(m, "kvmfd-attachment:\t%llu\n", info.attachment);
+	seq_printf(m, "kvmfd-attacher:\tpid %d%s\n", info.attacher,
+		   info.attach_flags & KVMFD_VM_FOREIGN ? " foreign" : "");
 	seq_printf(m, "kvmfd-ioeventfds:\t%llu\n", info.nr_ioeventfds);
 	seq_printf(m, "kvmfd-irqfds:\t%llu\n", info.nr_irqfds);
 	seq_printf(m, "kvmfd-retired:\thits %llu inline %llu deferred %llu\n",

@@ -11,17 +11,18 @@
  *  - When struct kvm itself goes, KVM calls the destructor of the device of each
  *    range on its buses.  As long as one of ours is left, it is still there.
  *
- * So kvmfd.kvm may be used while !closed, or while there are ranges, with
+ * So kvmfd.kvm may be used while it has not ended, or while there are ranges, with
  * state_lock held, just long enough to take a reference.
  */
 #include <linux/file.h>
 #include <linux/module.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "kvmfd.h"
 
-/* Of all attachments whose VM is open: one for each VM. */
+/* Of all attachments that serve an open VM: one for each VM. */
 static LIST_HEAD(attachments);
 static u64 last_attachment;
 static DEFINE_SPINLOCK(attachments_lock);
@@ -29,7 +30,7 @@ static DEFINE_SPINLOCK(attachments_lock);
 /**
  * kvmfd_create() - for a newly opened /dev/kvmfd
  *
- * Return: what kvmfd_destroy() will free, or NULL.
+ * Return: what kvmfd_put() will free, or NULL.
  */
 struct kvmfd *kvmfd_create(void)
 {
@@ -38,23 +39,30 @@ struct kvmfd *kvmfd_create(void)
 	if (!p)
 		return NULL;
 
+	refcount_set(&p->refs, 1);
 	mutex_init(&p->lock);
 	spin_lock_init(&p->state_lock);
-	init_waitqueue_head(&p->ranges_gone);
+	init_waitqueue_head(&p->over);
 	INIT_LIST_HEAD(&p->link);
 	p->items = RB_ROOT;
-	kvmfd_ioeventfd_setup(p);
+	kvmfd_doorbell_setup(p);
 	kvmfd_irqfd_setup(p);
 	return p;
 }
 
 /**
- * kvmfd_destroy() - the open file is no more
- * @p: detached, or never attached
+ * kvmfd_put() - the open file is no more, or an eviction is over
+ * @p: detached or never attached, if it is the file
  */
-void kvmfd_destroy(struct kvmfd *p)
+void kvmfd_put(struct kvmfd *p)
 {
-	kvmfd_ioeventfd_free_all(p);
+	if (!refcount_dec_and_test(&p->refs))
+		return;
+
+	kvmfd_doorbell_free_all(p);
+	kvmfd_attacher_put(p);
+	kvmfd_removed_free(p->removed);
+	mutex_destroy(&p->resample_lock);
 	mutex_destroy(&p->lock);
 	kfree(p);
 }
@@ -79,6 +87,41 @@ static void attachment_forget(struct kvmfd *p)
 	spin_unlock(&attachments_lock);
 }
 
+static bool is_over(const struct kvmfd *p)
+{
+	lockdep_assert_held(&p->state_lock);
+
+	return p->ended && !p->nr_ranges && !p->nr_doorbells && !p->nr_irqfds;
+}
+
+/**
+ * kvmfd_is_over() - has the attachment ended, and nothing of it is left?
+ * @p: an open /dev/kvmfd
+ *
+ * Return: true if so.
+ */
+bool kvmfd_is_over(struct kvmfd *p)
+{
+	bool over;
+
+	spin_lock(&p->state_lock);
+	over = is_over(p);
+	spin_unlock(&p->state_lock);
+
+	return over;
+}
+
+/* The attachment has ended.  Those who poll for it wait for its doorbells yet, if any. */
+static void end_irqfds(struct kvmfd *p)
+{
+	kvmfd_irqfd_remove_all(p);
+
+	spin_lock(&p->state_lock);
+	if (is_over(p))
+		wake_up_poll(&p->over, EPOLLHUP);
+	spin_unlock(&p->state_lock);
+}
+
 /*
  * The sentinel's shutdown work: the VM's file is being released, and KVM waits
  * for us.  So does every other VM of the host that is closed meanwhile.
@@ -88,11 +131,11 @@ static void kvmfd_vm_released(struct work_struct *work)
 	struct kvmfd *p = container_of(work, struct kvmfd, sentinel.shutdown);
 
 	spin_lock(&p->state_lock);
-	p->closed = true;
+	WRITE_ONCE(p->ended, -ENODEV);
 	spin_unlock(&p->state_lock);
 
 	attachment_forget(p);
-	kvmfd_irqfd_remove_all(p);
+	end_irqfds(p);
 }
 
 /*
@@ -122,8 +165,8 @@ static bool sentinel_unlink(struct kvmfd *p)
 
 	lockdep_assert_held(&p->state_lock);
 
-	/* Its work has run: the VM may be gone, and its lock with it. */
-	if (p->closed)
+	/* If its work has run the VM may be gone, and its lock with it. */
+	if (p->ended)
 		return false;
 
 	spin_lock_irq(&kvm->irqfds.lock);
@@ -137,7 +180,7 @@ static bool sentinel_unlink(struct kvmfd *p)
 	return linked;
 }
 
-static int attach_kvm(struct kvmfd *p, struct kvm *kvm)
+static int attach_kvm(struct kvmfd *p, struct kvm *kvm, struct kvmfd_removed *removed)
 {
 	lockdep_assert_held(&p->lock);
 
@@ -150,7 +193,9 @@ static int attach_kvm(struct kvmfd *p, struct kvm *kvm)
 	sentinel_init(p, kvm);
 	spin_lock(&p->state_lock);
 	p->kvm = kvm;
-	WRITE_ONCE(p->id, ++last_attachment);
+	p->removed = removed;
+	kvmfd_attacher_set(p);
+	p->id = ++last_attachment;
 	list_add(&p->link, &attachments);
 	spin_lock_irq(&kvm->irqfds.lock);
 	list_add_tail(&p->sentinel.list, &kvm->irqfds.items);
@@ -160,40 +205,60 @@ static int attach_kvm(struct kvmfd *p, struct kvm *kvm)
 	return 0;
 }
 
-static int attach_file(struct kvmfd *p, struct file *file)
+static struct file *get_vm_file(int vm_fd)
 {
-	struct kvm *kvm;
+	struct file *file = fget(vm_fd);
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (!kvmfd_file_is_vm(file)) {
+		fput(file);
+		return ERR_PTR(-EINVAL);
+	}
+
+	return file;
+}
+
+static int attach_file(struct kvmfd *p, struct file *file, const struct kvmfd_attach *args)
+{
+	struct kvm *kvm = file->private_data;
+	struct kvmfd_removed *removed = NULL;
 	int ret;
 
-	if (!kvmfd_file_is_vm(file))
-		return -EINVAL;
-
-	kvm = file->private_data;
-	if (kvm->mm != current->mm || kvm->vm_dead)
+	if (!kvmfd_is_owner(file, args->owner))
+		return -EIO;
+	ret = kvmfd_may_use(file, args->flags);
+	if (ret)
+		return ret;
+	if (kvm->vm_dead)
 		return -EIO;
 
-	/* Until the VM's file is put, its vendor module is there to be had. */
-	if (!try_module_get(file->f_op->owner))
-		return -EINVAL;
+	if (args->flags & KVMFD_ATTACH_REMEMBER) {
+		removed = kvmfd_removed_create();
+		if (!removed)
+			return -ENOMEM;
+	}
+	ret = attach_kvm(p, kvm, removed);
+	if (ret) {
+		kvmfd_removed_free(removed);
+		return ret;
+	}
 
-	ret = attach_kvm(p, kvm);
-	if (ret)
-		module_put(file->f_op->owner);
-	else
-		p->vendor = file->f_op->owner;
-
-	return ret;
+	/* The VM's file holds its vendor module, and will be put. */
+	p->vendor = file->f_op->owner;
+	__module_get(p->vendor);
+	return 0;
 }
 
 /**
  * kvmfd_attach() - KVMFD_ATTACH_VM
  * @p: an open /dev/kvmfd, &kvmfd.lock held
- * @vm_fd: the caller's fd of the VM
+ * @args: as the caller gave them
  *
- * Return: 0, -EBUSY, -EBADF, -EINVAL (not a VM), -EIO (another process's VM, or
- * a dead one).
+ * Return: 0, -EBUSY, -ENOMEM, -EBADF, -EINVAL (not a VM), -EIO (another process's VM, or
+ * a dead one), -EPERM (another process's, and the policy says no).
  */
-int kvmfd_attach(struct kvmfd *p, int vm_fd)
+int kvmfd_attach(struct kvmfd *p, const struct kvmfd_attach *args)
 {
 	struct file *file;
 	int ret;
@@ -203,78 +268,144 @@ int kvmfd_attach(struct kvmfd *p, int vm_fd)
 	if (p->id)
 		return -EBUSY;
 
-	file = fget(vm_fd);
-	if (!file)
-		return -EBADF;
-	ret = attach_file(p, file);
+	file = get_vm_file(args->vm_fd);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = attach_file(p, file, args);
 	fput(file);
 	return ret;
+}
+
+/**
+ * kvmfd_attach_flags() - how has it been attached?
+ * @p: an attachment
+ *
+ * Return: KVMFD_VM_FOREIGN, KVMFD_ATTACH_REMEMBER.
+ */
+u32 kvmfd_attach_flags(const struct kvmfd *p)
+{
+	return (p->foreign ? KVMFD_VM_FOREIGN : 0) |
+	       (p->removed ? KVMFD_ATTACH_REMEMBER : 0);
 }
 
 /**
  * kvmfd_find() - KVMFD_FIND_VM
- * @vm_fd: the caller's fd of a VM
- * @id: where the attachment's id goes
+ * @args: as the caller gave them; the rest is filled in
  *
- * Return: 0, -EBADF, -EINVAL (not a VM), -ENOENT.
+ * Who has attached to another process's VM may ask about it whatever the policy is.
+ *
+ * Return: 0, -EBADF, -EINVAL (not a VM), -EIO and -EPERM as kvmfd_attach(), -ENOENT.
  */
-int kvmfd_find(int vm_fd, u64 *id)
+int kvmfd_find(struct kvmfd_find *args)
 {
-	struct kvmfd *p = NULL;
-	struct file *file;
-	int ret = -EINVAL;
+	struct file *file = get_vm_file(args->vm_fd);
+	struct kvmfd *p;
+	int ret = -ENOENT;
 
-	file = fget(vm_fd);
-	if (!file)
-		return -EBADF;
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 
-	if (kvmfd_file_is_vm(file)) {
-		spin_lock(&attachments_lock);
-		p = attachment_of(file->private_data);
-		if (p)
-			*id = p->id;
-		spin_unlock(&attachments_lock);
-		ret = p ? 0 : -ENOENT;
+	spin_lock(&attachments_lock);
+	p = attachment_of(file->private_data);
+	if (p && p->mm == current->mm)
+		ret = 0;
+	if (p) {
+		args->attachment = p->id;
+		args->attacher = kvmfd_attacher_pid(p, task_active_pid_ns(current));
+		args->attach_flags = kvmfd_attach_flags(p);
 	}
+	spin_unlock(&attachments_lock);
+
+	if (ret)
+		ret = kvmfd_may_use(file, args->flags) ?: (p ? 0 : -ENOENT);
+	if (!kvmfd_is_owner(file, args->owner))
+		ret = -EIO;
 
 	fput(file);
 	return ret;
 }
 
-/**
- * kvmfd_pin() - keep the VM for the length of an ioctl
- * @p: an open /dev/kvmfd
- *
- * Return: 0, -ENOTCONN, -ENODEV (the VM has been closed), -EIO (the caller is
- * another process than the VM's, or the VM is dead).
- */
-int kvmfd_pin(struct kvmfd *p)
+/* What that needs for KVM's arrays stays with the VM: its owner pays, if he lives. */
+static void remove_doorbells(struct kvmfd *p)
 {
-	int ret = 0;
+	kvmfd_charge_owner(p->kvm);
+	kvmfd_doorbell_remove_all(p);
+	kvmfd_charge_caller();
+}
+
+/*
+ * Everything of the attachment leaves the VM, unless the VM's file is being released,
+ * or it has been done before.  Returns whether it was done, with a reference on the VM.
+ */
+static bool leave_vm(struct kvmfd *p, int why)
+{
+	bool pinned;
+
+	lockdep_assert_held(&p->lock);
 
 	spin_lock(&p->state_lock);
-	if (!p->id)
-		ret = -ENOTCONN;
-	else if (p->closed)
-		ret = -ENODEV;
-	else if (p->kvm->mm != current->mm || p->kvm->vm_dead)
-		ret = -EIO;
-	else
-		kvm_get_kvm(p->kvm);
+	pinned = sentinel_unlink(p);
+	if (pinned)
+		WRITE_ONCE(p->ended, why);
 	spin_unlock(&p->state_lock);
 
-	return ret;
+	if (pinned) {
+		/* The last of those that began before. */
+		down_write(&p->irqfd_calls);
+		up_write(&p->irqfd_calls);
+		end_irqfds(p);
+		remove_doorbells(p);
+		attachment_forget(p);
+	}
+
+	return pinned;
 }
 
 /**
- * kvmfd_unpin() - the counterpart of kvmfd_pin()
- * @p: the attachment
+ * kvmfd_evict() - KVMFD_EVICT
+ * @vm_fd: the caller's fd of a VM
  *
- * May be what ends the VM, with all its destructors: no lock is held.
+ * If the attachment is being released this waits until that is done.
+ *
+ * Return: 0, -EBADF, -EINVAL (not a VM), -EIO (another process's VM), -ENOENT.
  */
-void kvmfd_unpin(struct kvmfd *p)
+int kvmfd_evict(int vm_fd)
 {
-	kvm_put_kvm(p->kvm);
+	struct file *file = get_vm_file(vm_fd);
+	struct kvmfd *p;
+	bool pinned;
+	int ret;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+
+	ret = kvmfd_may_use(file, 0);
+	if (ret)
+		goto put_file;
+
+	spin_lock(&attachments_lock);
+	p = attachment_of(file->private_data);
+	if (p)
+		refcount_inc(&p->refs);
+	spin_unlock(&attachments_lock);
+	if (!p) {
+		ret = -ENOENT;
+		goto put_file;
+	}
+
+	mutex_lock(&p->lock);
+	pinned = leave_vm(p, -ECONNRESET);
+	/* The evicted can keep the fd open, but not the owner's memory. */
+	if (pinned)
+		kvmfd_doorbell_free_all(p);
+	mutex_unlock(&p->lock);
+	if (pinned)
+		kvm_put_kvm(p->kvm);
+	kvmfd_put(p);
+
+put_file:
+	fput(file);
+	return ret;
 }
 
 static bool ranges_gone(struct kvmfd *p)
@@ -288,6 +419,33 @@ static bool ranges_gone(struct kvmfd *p)
 	return gone;
 }
 
+/*
+ * The VM's file is gone, or going.  vCPUs may keep the VM, and its doorbells.  Returns
+ * whether they did, with a reference on the VM.
+ */
+static bool leave_closed_vm(struct kvmfd *p)
+{
+	bool pinned = false;
+
+	flush_work(&p->sentinel.shutdown);
+
+	spin_lock(&p->state_lock);
+	if (p->nr_ranges)
+		pinned = kvm_get_kvm_safe(p->kvm);
+	spin_unlock(&p->state_lock);
+
+	if (pinned) {
+		mutex_lock(&p->lock);
+		remove_doorbells(p);
+		mutex_unlock(&p->lock);
+	} else {
+		/* Another task is in the middle of the VM's destruction. */
+		wait_event(p->over, ranges_gone(p));
+	}
+
+	return pinned;
+}
+
 /**
  * kvmfd_detach() - the last fd has been closed
  * @p: an attached /dev/kvmfd
@@ -299,34 +457,12 @@ void kvmfd_detach(struct kvmfd *p)
 {
 	bool pinned;
 
-	spin_lock(&p->state_lock);
-	pinned = sentinel_unlink(p);
-	if (pinned)
-		p->closed = true;
-	spin_unlock(&p->state_lock);
+	mutex_lock(&p->lock);
+	pinned = leave_vm(p, -ENODEV);
+	mutex_unlock(&p->lock);
 
-	if (pinned) {
-		kvmfd_irqfd_remove_all(p);
-	} else {
-		flush_work(&p->sentinel.shutdown);
-
-		/* The file is gone; vCPUs may keep the VM, and its doorbells. */
-		spin_lock(&p->state_lock);
-		if (p->nr_ranges)
-			pinned = kvm_get_kvm_safe(p->kvm);
-		spin_unlock(&p->state_lock);
-	}
-
-	if (pinned) {
-		mutex_lock(&p->lock);
-		kvmfd_ioeventfd_remove_all(p);
-		mutex_unlock(&p->lock);
-		attachment_forget(p);
+	if (pinned || leave_closed_vm(p))
 		kvm_put_kvm(p->kvm);
-	} else {
-		/* Another task is in the middle of the VM's destruction. */
-		wait_event(p->ranges_gone, ranges_gone(p));
-	}
 
 	/* After the reference: the VM's destruction may have been ours to run. */
 	module_put(p->vendor);

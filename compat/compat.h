@@ -77,4 +77,14 @@ static inline bool kvmfd_file_is_vm(struct file *file)
 bool kvmfd_file_is_vm(struct file *file);
 #endif
 
+/* Does an address space still have a process, and so a memory cgroup? */
+static inline bool kvmfd_mm_in_use(const struct mm_struct *mm)
+{
+#ifdef CONFIG_MEMCG
+	return rcu_access_pointer(mm->owner);
+#else
+	return atomic_read(&mm->mm_users);
+#endif
+}
+
 #endif /* KVMFD_COMPAT_H */

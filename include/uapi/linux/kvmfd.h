@@ -20,7 +20,7 @@
 #include <linux/types.h>
 
 /** KVMFD_ABI_VERSION - raised when something is added; nothing is taken away. */
-#define KVMFD_ABI_VERSION 2
+#define KVMFD_ABI_VERSION 4
 
 #define KVMFD_IOC_MAGIC 0xBF
 
@@ -31,8 +31,10 @@
  * Errors that every request on an attached fd can give:
  *   ENOTCONN  the fd is not attached to a VM
  *   ENODEV    the VM has been closed
- *   EIO       the caller is not the process that the VM belongs to, or KVM has
- *             declared the VM dead (what KVM's own ioctls answer)
+ *   EIO       the caller is neither the process that the VM belongs to nor the
+ *             one that attached, or KVM has declared the VM dead (what KVM's own
+ *             ioctls answer), or the VM's process has ended
+ *   ECONNRESET  the VM's process has ended the attachment with KVMFD_EVICT
  *   EFAULT    an argument could not be read or written
  *   ENOTTY    no such request
  */
@@ -41,17 +43,34 @@
 #define KVMFD_FIND_VM   _IO(KVMFD_IOC_MAGIC, 0x02)
 #define KVMFD_LIST      _IO(KVMFD_IOC_MAGIC, 0x03)
 #define KVMFD_IOEVENTFD _IO(KVMFD_IOC_MAGIC, 0x04) /* since ABI 2 */
+#define KVMFD_BATCH     _IO(KVMFD_IOC_MAGIC, 0x05) /* since ABI 2 */
+#define KVMFD_EVICT     _IO(KVMFD_IOC_MAGIC, 0x06) /* since ABI 3 */
 
 /* struct kvmfd_info, features */
 #define KVMFD_FEATURE_IOEVENTFD (1ULL << 0) /* KVM_IOEVENTFD, every form of KVM's */
-#define KVMFD_FEATURE_IRQFD     (1ULL << 1) /* KVM_IRQFD without resample */
+#define KVMFD_FEATURE_IRQFD     (1ULL << 1) /* KVM_IRQFD */
 #define KVMFD_FEATURE_LIST      (1ULL << 2) /* KVMFD_LIST and /proc/PID/fdinfo */
 #define KVMFD_FEATURE_MASK      (1ULL << 3) /* KVMFD_IOEVENTFD with a mask of data */
+#define KVMFD_FEATURE_BATCH     (1ULL << 4) /* KVMFD_BATCH */
+#define KVMFD_FEATURE_RESAMPLE  (1ULL << 5) /* KVM_IRQFD with resample */
+#define KVMFD_FEATURE_FOREIGN   (1ULL << 6) /* KVMFD_VM_FOREIGN and KVMFD_EVICT */
+#define KVMFD_FEATURE_REMOVED   (1ULL << 7) /* KVMFD_ATTACH_REMEMBER, KVMFD_LIST_REMOVED */
+#define KVMFD_FEATURE_POLL      (1ULL << 8) /* poll() tells when it is over */
 
 /* struct kvmfd_info, state */
 #define KVMFD_STATE_DETACHED 0 /* not attached yet */
 #define KVMFD_STATE_ATTACHED 1 /* the VM is there */
 #define KVMFD_STATE_GONE     2 /* the VM has been closed */
+#define KVMFD_STATE_EVICTED  3 /* the VM's process has ended the attachment; since ABI 3 */
+
+/* Flags of KVMFD_ATTACH_VM and KVMFD_FIND_VM: the VM may be another process's. */
+#define KVMFD_VM_FOREIGN (1U << 0) /* since ABI 3 */
+
+/* Flag of KVMFD_ATTACH_VM: entries that are no more can be listed with their counters. */
+#define KVMFD_ATTACH_REMEMBER (1U << 1) /* since ABI 4 */
+
+/* Flag of KVMFD_LIST: those. */
+#define KVMFD_LIST_REMOVED (1U << 0) /* since ABI 4 */
 
 /**
  * struct kvmfd_info - argument of KVMFD_GET_INFO
@@ -70,7 +89,12 @@
  * @retired_deferred_calls: out: the same for deferred calls
  * @max_ioeventfds: out: limit of @nr_ioeventfds, since ABI 2
  * @max_masks: out: limit of different masks at one address and length, since ABI 2
- * @reserved: out: 0
+ * @max_batch: out: limit of &kvmfd_batch.count, since ABI 2
+ * @attacher: out: id of the process that attached, in the pid namespace of the caller;
+ *	0 before KVMFD_ATTACH_VM, if that process has ended, or if the namespace does
+ *	not have it; since ABI 3
+ * @attach_flags: out: KVMFD_VM_FOREIGN if the VM is not that process's own, since ABI 3;
+ *	KVMFD_ATTACH_REMEMBER if the attach had it
  *
  * Works in every state, and for every process that has the fd.  The retired sums
  * together with the counters of KVMFD_LIST are all that ever happened.  What the
@@ -93,15 +117,18 @@ struct kvmfd_info {
 	__u64 retired_deferred_calls;
 	__u64 max_ioeventfds;
 	__u32 max_masks;
-	__u32 reserved;
+	__u32 max_batch;
+	__s32 attacher;
+	__u32 attach_flags;
 };
 
 /**
  * struct kvmfd_attach - argument of KVMFD_ATTACH_VM
  * @size: in: sizeof(struct kvmfd_attach) of the caller
- * @flags: in: must be 0
+ * @flags: in: KVMFD_VM_FOREIGN, KVMFD_ATTACH_REMEMBER
  * @vm_fd: in: the fd that KVM_CREATE_VM returned, or a duplicate of it
- * @reserved: in: must be 0
+ * @owner: in: 0, or the id of a thread in the caller's pid namespace: the VM has to be its
+ *	process's, since ABI 4
  * @attachment: out: id of the new attachment
  *
  * Ties the /dev/kvmfd fd to the VM, once for the fd's life.  The attachment
@@ -110,39 +137,86 @@ struct kvmfd_info {
  * on for as long as the VM's vCPU fds keep it in being, or until this fd is
  * closed.
  *
- * Errors: EINVAL (@size, @flags, @reserved, not a VM fd), E2BIG, EFAULT, EBADF
+ * A VM belongs to the process that made it, and to any other its fd is of no use.  For
+ * a supervisor there is KVMFD_VM_FOREIGN: the policy of the module (its parameter
+ * foreign_attach) says whether the caller may.  Afterwards two processes can make
+ * requests on the fd: the one that attached, and the VM's own; to a third that comes by
+ * the fd they are EIO.  (A process is an address space here: execve() makes another
+ * of it.)  Eventfds are always fds of the process that makes the request.  Memory
+ * is charged to the VM's process, and when that has ended requests of the other are EIO.
+ * The attachment lasts as long as anybody has the fd open, or until KVMFD_EVICT.
+ *
+ * poll() says POLLHUP when it is over: the VM has been closed, or the attachment
+ * evicted, and nothing of it is left: no doorbell can be hit any more, and the
+ * counters are final.
+ *
+ * With KVMFD_ATTACH_REMEMBER the newest 4096 entries that were removed, in whatever way,
+ * can be listed until the fd is closed.  The caller pays for the memory.
+ *
+ * Errors: EINVAL (@size, @flags, not a VM fd), E2BIG, EFAULT, EBADF
  * (no such fd), EBUSY (the fd is attached already, or another fd is attached to
- * this VM), EIO (another process's VM, or a dead one).
+ * this VM), EIO (another process's VM and not KVMFD_VM_FOREIGN, or that process has
+ * ended; not @owner's; a dead VM), EPERM (another process's VM, and the policy says no), ENOMEM.
  */
 struct kvmfd_attach {
 	__u32 size;
 	__u32 flags;
 	__s32 vm_fd;
-	__u32 reserved;
+	__s32 owner;
 	__u64 attachment;
 };
 
 /**
  * struct kvmfd_find - argument of KVMFD_FIND_VM
  * @size: in: sizeof(struct kvmfd_find) of the caller
- * @flags: in: must be 0
+ * @flags: in: 0 or KVMFD_VM_FOREIGN
  * @vm_fd: in: a VM fd
- * @reserved: in: must be 0
+ * @owner: in: 0, or the id of a thread in the caller's pid namespace: the VM has to be its
+ *	process's, since ABI 4
  * @attachment: out: id of the attachment that serves this VM
+ * @attacher: out: as in struct kvmfd_info, since ABI 3
+ * @attach_flags: out: as in struct kvmfd_info, since ABI 3
  *
  * Which attachment does a VM fd belong to?  A number of an fd is used again
  * after close() and an fd can be duplicated; the attachment's id tells VMs
- * apart.  Works on every /dev/kvmfd fd, attached or not.
+ * apart.  Works on every /dev/kvmfd fd, attached or not.  Who has attached to another
+ * process's VM can ask for that one whatever @flags and the policy say.
  *
- * Errors: EINVAL (@size, @flags, @reserved, not a VM fd), E2BIG, EFAULT, EBADF,
- * ENOENT (no attachment serves this VM).
+ * Errors: EINVAL (@size, @flags, not a VM fd), E2BIG, EFAULT, EBADF,
+ * EIO and EPERM as KVMFD_ATTACH_VM, ENOENT (no attachment serves this VM).
  */
 struct kvmfd_find {
 	__u32 size;
 	__u32 flags;
 	__s32 vm_fd;
-	__u32 reserved;
+	__s32 owner;
 	__u64 attachment;
+	__s32 attacher;
+	__u32 attach_flags;
+};
+
+/**
+ * struct kvmfd_evict - argument of KVMFD_EVICT
+ * @size: in: sizeof(struct kvmfd_evict) of the caller
+ * @flags: in: must be 0
+ * @vm_fd: in: a VM fd
+ * @reserved: in: must be 0
+ *
+ * Ends the attachment that serves this VM, whoever made it: only the VM's own process
+ * may.  Works on every /dev/kvmfd fd.
+ *
+ * When it returns, all is as if the attachment's last fd had been closed, and another
+ * attach can be made.  On that fd requests are ECONNRESET from then on, and those that
+ * are under way have no effect any more.
+ *
+ * Errors: EINVAL (@size, @flags, @reserved, not a VM fd), E2BIG, EFAULT, EBADF, EIO
+ * (another process's VM), ENOENT (no attachment serves this VM).
+ */
+struct kvmfd_evict {
+	__u32 size;
+	__u32 flags;
+	__s32 vm_fd;
+	__u32 reserved;
 };
 
 /* struct kvmfd_entry, kind */
@@ -184,9 +258,10 @@ struct kvmfd_entry {
 /**
  * struct kvmfd_list - argument of KVMFD_LIST
  * @size: in: sizeof(struct kvmfd_list) of the caller
- * @flags: in: must be 0
+ * @flags: in: 0 or KVMFD_LIST_REMOVED
  * @cursor: in: 0, or what the previous call left here; out: id of the last entry
- *	returned
+ *	returned.  With KVMFD_LIST_REMOVED: how many entries had been removed when that
+ *	one was; if it grows by more than @count, the difference is forgotten.
  * @entries: in: address of an array of struct kvmfd_entry
  * @entry_size: in: sizeof(struct kvmfd_entry) of the caller, the array's stride;
  *	what an element has room for beyond the module's struct is set to 0
@@ -198,8 +273,12 @@ struct kvmfd_entry {
  * once, whatever comes and goes beside it.  Also works for another process than
  * the VM's, and after the VM has been closed.
  *
+ * With KVMFD_LIST_REMOVED it lists those that are no more, in the order in which they
+ * went, with their final counters.
+ *
  * Errors: EINVAL (@size, @flags, @entry_size too small, @count 0), E2BIG
- * (@size), EFAULT, ENOTCONN.
+ * (@size), EFAULT, ENOTCONN, ENODATA (KVMFD_LIST_REMOVED, and the attachment does not
+ * remember).
  */
 struct kvmfd_list {
 	__u32 size;
@@ -244,6 +323,75 @@ struct kvmfd_ioeventfd {
 	__u64 mask;
 	__u32 len;
 	__s32 fd;
+};
+
+/**
+ * struct kvmfd_change - one change in a batch
+ * @kind: KVMFD_ENTRY_IOEVENTFD or KVMFD_ENTRY_IRQFD
+ * @flags: KVM_IOEVENTFD_FLAG_* or KVM_IRQFD_FLAG_*: with the kind's own
+ *	..._FLAG_DEASSIGN it is a deassign
+ * @addr: doorbell: as in struct kvmfd_ioeventfd
+ * @data: doorbell: as in struct kvmfd_ioeventfd
+ * @mask: doorbell: as in struct kvmfd_ioeventfd
+ * @len: doorbell: as in struct kvmfd_ioeventfd
+ * @gsi: irqfd: as in struct kvm_irqfd
+ * @fd: the eventfd
+ * @resamplefd: irqfd: as in struct kvm_irqfd
+ *
+ * Fields of the other kind must be 0.
+ */
+struct kvmfd_change {
+	__u32 kind;
+	__u32 flags;
+	__u64 addr;
+	__u64 data;
+	__u64 mask;
+	__u32 len;
+	__u32 gsi;
+	__s32 fd;
+	__s32 resamplefd;
+};
+
+/**
+ * struct kvmfd_batch - argument of KVMFD_BATCH
+ * @size: in: sizeof(struct kvmfd_batch) of the caller
+ * @flags: in: must be 0
+ * @changes: in: address of an array of struct kvmfd_change
+ * @change_size: in: sizeof(struct kvmfd_change) of the caller, the array's stride;
+ *	what an element has beyond the module's struct must be 0
+ * @count: in: how many changes
+ * @failed: out: if the request fails: the index of a change that could not be made,
+ *	or @count if it failed for no single one
+ * @reserved: in: must be 0
+ *
+ * Makes all the changes, or none.  Their order does not matter: a deassign names
+ * what is there before the batch, an assign collides with what is there after it.
+ * So a doorbell can be replaced by another one at the same key, or an irqfd by one
+ * that has the same eventfd, and each write and each event reaches either the old
+ * or the new one.  Two assigns of a batch collide as if one came after the other.
+ *
+ * When it returns, a write that begins hits what was assigned, and no more signal or
+ * interrupt comes of what was deassigned; meanwhile the changes become visible one
+ * by one.  If it fails, no event of an eventfd has been taken, and no eventfd
+ * signalled.
+ *
+ * A batch costs far less than its changes one by one, but it needs memory for a
+ * deassign, too.
+ *
+ * Errors: EINVAL (@size, @flags, @reserved, @change_size too small, a change's @kind
+ * or a field of the other kind), E2BIG (@size, @change_size above a page, something
+ * other than 0 in what the module does not know), EFAULT, ENOTCONN, ENODEV, EIO,
+ * ENOMEM, ENOSPC (max_batch, max_ioeventfds, max_masks, or KVM's own limit of devices
+ * on a bus), and what KVMFD_IOEVENTFD and KVM_IRQFD say of the change.
+ */
+struct kvmfd_batch {
+	__u32 size;
+	__u32 flags;
+	__u64 changes;
+	__u32 change_size;
+	__u32 count;
+	__u32 failed;
+	__u32 reserved;
 };
 
 #endif /* _UAPI_LINUX_KVMFD_H */
