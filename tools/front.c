@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The process that the user started.  To whoever sent it a signal, and to whoever waits
+ * for it, it is the command.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run.h"
+
+/* What stops a job stops the front as well: the shell looks at it. */
+static const int not_for_us[] = {
+	SIGCHLD,
+	SIGCONT,
+	SIGTSTP,
+	SIGTTIN,
+	SIGTTOU,
+	SIGSEGV,
+	SIGBUS,
+	SIGFPE,
+	SIGILL,
+	SIGABRT,
+};
+
+static int open_signals(void)
+{
+	unsigned int i;
+	sigset_t set;
+	int fd;
+
+	sigfillset(&set);
+	for (i = 0; i < ARRAY_SIZE(not_for_us); i++)
+		sigdelset(&set, not_for_us[i]);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (fd < 0)
+		die("run: signalfd: %s", strerror(errno));
+	return fd;
+}
+
+/* What the terminal sends, it sends to the command, too. */
+static void hand_on(int signals, pid_t command)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) == sizeof(info) && info.ssi_code <= 0)
+		kill(command, info.ssi_signo);
+}
+
+/* As the command did: what waitpid() told of it. */
+static void __attribute__((noreturn)) end_like(int status)
+{
+	const struct rlimit no_core = {};
+	sigset_t set;
+
+	if (WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+
+	/* The command has left its core already, if any. */
+	setrlimit(RLIMIT_CORE, &no_core);
+	signal(WTERMSIG(status), SIG_DFL);
+	sigfillset(&set);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	kill(getpid(), WTERMSIG(status));
+	_exit(128 + WTERMSIG(status));
+}
+
+/* Without it the command goes on, as our child. */
+static void supervisor_lost(int signals, pid_t command)
+{
+	struct pollfd fds[] = {
+		{ .fd = pidfd_open(command, 0), .events = POLLIN },
+		{ .fd = signals, .events = POLLIN },
+	};
+	int status;
+
+	say("run: the supervisor was killed: doorbells and interrupts go on, changes of them fail");
+	while (fds[0].fd >= 0 && !fds[0].revents)
+		if (poll(fds, ARRAY_SIZE(fds), -1) > 0 && fds[1].revents)
+			hand_on(signals, command);
+	if (waitpid(command, &status, 0) == command)
+		end_like(status);
+}
+
+void front(pid_t supervisor, int socket)
+{
+	struct pollfd fds[] = {
+		{ .fd = socket, .events = POLLIN },
+		{ .fd = open_signals(), .events = POLLIN },
+	};
+	struct news news = {};
+	pid_t command = 0;
+	int status;
+
+	for (;;) {
+		/* Nobody is there to hand a signal to, at first. */
+		if (poll(fds, command ? 2 : 1, -1) < 0)
+			continue;
+		if (fds[0].revents) {
+			if (recv(socket, &news, sizeof(news), 0) != sizeof(news))
+				break;
+			command = news.command;
+			if (news.ended)
+				end_like(news.status);
+		}
+		if (fds[1].revents)
+			hand_on(fds[1].fd, command);
+	}
+
+	if (waitpid(supervisor, &status, 0) == supervisor && WIFEXITED(status))
+		exit(WEXITSTATUS(status));
+	if (command)
+		supervisor_lost(fds[1].fd, command);
+	exit(STATUS_FAILED);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kvmfd: the command line of /dev/kvmfd. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *what;
+} commands[] = {
+	{ "run", cmd_run, "run a VMM whose ioeventfds and irqfds are kvmfd's" },
+};
+
+static void say_args(const char *format, va_list args)
+{
+	fflush(stdout);
+	fputs("kvmfd: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
+void say(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say_args(format, args);
+	va_end(args);
+}
+
+void die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say_args(format, args);
+	va_end(args);
+	exit(STATUS_FAILED);
+}
+
+void *must_alloc(size_t size)
+{
+	void *p = calloc(1, size);
+
+	if (!p)
+		die("out of memory");
+	return p;
+}
+
+static void show_help(FILE *to)
+{
+	unsigned int i;
+
+	fputs("usage: kvmfd COMMAND [ARGUMENT]...\n\n", to);
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].what);
+	fputs("\nkvmfd COMMAND --help tells more.\n", to);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i;
+
+	if (argc > 1 && !strcmp(argv[1], "--help")) {
+		show_help(stdout);
+		return 0;
+	}
+	for (i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+
+	if (argc > 1)
+		say("no such command: %s", argv[1]);
+	show_help(stderr);
+	return STATUS_FAILED;
+}
