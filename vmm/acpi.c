@@ -100,6 +100,7 @@ static_assert(offsetof(struct fadt, x_dsdt) == 140 && sizeof(struct fadt) == 276
 #define FADT_NO_SLEEP_BUTTON (1 << 5)
 #define FADT_NO_FIXED_RTC    (1 << 6)
 #define FADT_RESET_REG       (1 << 10)
+#define FADT_APIC_PHYSICAL   (1 << 19)
 
 struct madt {
 	struct header header;
@@ -168,7 +169,7 @@ static void finish(struct header *h, const char *signature, uint8_t revision,
 	h->checksum = checksum(h, length);
 }
 
-static uint32_t build_fadt(struct vm *vm, uint32_t dsdt)
+static uint32_t build_fadt(struct vm *vm, uint32_t dsdt, bool apic_physical)
 {
 	uint32_t gpa;
 	struct fadt *f = add_table(vm, sizeof(*f), &gpa);
@@ -187,6 +188,8 @@ static uint32_t build_fadt(struct vm *vm, uint32_t dsdt)
 	f->boot_arch = BOOT_ARCH;
 	f->flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_POWER_BUTTON |
 		   FADT_NO_SLEEP_BUTTON | FADT_NO_FIXED_RTC | FADT_RESET_REG;
+	if (apic_physical)
+		f->flags |= FADT_APIC_PHYSICAL;
 	f->reset_reg = (struct gas) { GAS_IO, 8, 0, GAS_BYTE, RESET_PORT };
 	f->reset_value = RESET_VALUE;
 	finish(&f->header, "FACP", 6, sizeof(*f));
@@ -220,7 +223,7 @@ static uint32_t build_madt(struct vm *vm)
 	return gpa;
 }
 
-void acpi_build(struct vm *vm)
+void acpi_build(struct vm *vm, bool apic_physical)
 {
 	uint32_t rsdp_gpa, xsdt_gpa, dsdt_gpa;
 	struct rsdp *rsdp;
@@ -232,7 +235,7 @@ void acpi_build(struct vm *vm)
 	       sizeof(dsdt_aml_code));
 
 	xsdt = add_table(vm, sizeof(*xsdt), &xsdt_gpa);
-	xsdt->tables[0] = build_fadt(vm, dsdt_gpa);
+	xsdt->tables[0] = build_fadt(vm, dsdt_gpa, apic_physical);
 	xsdt->tables[1] = build_madt(vm);
 	finish(&xsdt->header, "XSDT", 1, sizeof(*xsdt));
 

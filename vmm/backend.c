@@ -3,15 +3,14 @@
  * Who serves doorbells and calls:
  *   kvmfd	KVM_IOEVENTFD and KVM_IRQFD on /dev/kvmfd, and its counters
  *   kvm	the same two on the VM
- *   off	nobody: doorbells exit to us, calls are KVM_SIGNAL_MSI
+ *   off	nobody: doorbells exit to us, calls are KVM_SIGNAL_MSI or KVM_IRQ_LINE
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/kvmfd.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
+#include "libkvmfd.h"
 #include "notify.h"
 
 static uint32_t doorbell_flags(const struct doorbell *d)
@@ -35,7 +34,12 @@ static int kernel_doorbell(struct notify *n, struct doorbell *d, bool assign)
 			 (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
 	};
 
-	return ioctl(n->fd, KVM_IOEVENTFD, &arg);
+	return kvmfd_ioeventfd(n->fd, &arg);
+}
+
+static uint32_t call_flags(const struct call *c)
+{
+	return c->resample_fd >= 0 ? KVM_IRQFD_FLAG_RESAMPLE : 0;
 }
 
 static int kernel_call(struct notify *n, struct call *c, bool unmask)
@@ -43,10 +47,11 @@ static int kernel_call(struct notify *n, struct call *c, bool unmask)
 	struct kvm_irqfd arg = {
 		.fd = c->fd,
 		.gsi = c->gsi,
-		.flags = unmask ? 0 : KVM_IRQFD_FLAG_DEASSIGN,
+		.flags = unmask ? call_flags(c) : KVM_IRQFD_FLAG_DEASSIGN,
+		.resamplefd = c->resample_fd,
 	};
 
-	return ioctl(n->fd, KVM_IRQFD, &arg);
+	return kvmfd_irqfd(n->fd, &arg);
 }
 
 /* The count cannot overflow, so this cannot fail. */
@@ -61,6 +66,7 @@ static void need_eventfds(struct vm *vm)
 	vm_need(vm, KVM_CAP_IOEVENTFD, "ioeventfd");
 	vm_need(vm, KVM_CAP_IOEVENTFD_ANY_LENGTH, "ioeventfd of any length");
 	vm_need(vm, KVM_CAP_IRQFD, "irqfd");
+	vm_need(vm, KVM_CAP_IRQFD_RESAMPLE, "irqfd of level-triggered interrupts");
 }
 
 static int kvm_open(struct vm *vm)
@@ -81,38 +87,33 @@ const struct notify_ops notify_kvm = {
 	.raise = eventfd_raise,
 };
 
-static int kvmfd_open(struct vm *vm)
+static int attached_open(struct vm *vm)
 {
-	struct kvmfd_attach attach = { .size = sizeof(attach), .vm_fd = vm->fd };
-	int fd = open("/dev/kvmfd", O_RDWR | O_CLOEXEC);
+	int fd = kvmfd_open(), err;
 
 	if (fd < 0)
-		die("/dev/kvmfd: %s", strerror(errno));
-	if (ioctl(fd, KVMFD_ATTACH_VM, &attach))
-		die("/dev/kvmfd: cannot attach the VM: %s", strerror(errno));
+		die("/dev/kvmfd: %s", strerror(-fd));
+	err = kvmfd_attach_vm(fd, vm->fd, 0, 0, NULL);
+	if (err)
+		die("/dev/kvmfd: cannot attach the VM: %s", strerror(-err));
 	return fd;
 }
 
 /*
  * Replace @entry by the listed one that looks like it.  Counters go with their
- * entry, so they are read right before it is removed.  Gives 0, or -1 with errno
- * set.
+ * entry, so they are read right before it is removed.  Gives 0 or -errno.
  */
-static int kvmfd_find(struct notify *n, struct kvmfd_entry *entry)
+static int find_entry(struct notify *n, struct kvmfd_entry *entry)
 {
 	struct kvmfd_entry entries[32], *e;
-	const uint32_t room = ARRAY_SIZE(entries);
-	struct kvmfd_list list = {
-		.size = sizeof(list),
-		.entries = (uintptr_t)entries,
-		.entry_size = sizeof(entries[0]),
-	};
+	uint64_t cursor = 0;
+	int listed;
 
 	do {
-		list.count = room;
-		if (ioctl(n->fd, KVMFD_LIST, &list))
-			return -1;
-		for (e = entries; e < entries + list.count; e++) {
+		listed = kvmfd_list(n->fd, 0, &cursor, entries, ARRAY_SIZE(entries));
+		if (listed < 0)
+			return listed;
+		for (e = entries; e < entries + listed; e++) {
 			if (e->kind == entry->kind && e->gsi == entry->gsi &&
 			    e->addr == entry->addr && e->len == entry->len &&
 			    e->flags == entry->flags &&
@@ -121,12 +122,11 @@ static int kvmfd_find(struct notify *n, struct kvmfd_entry *entry)
 				return 0;
 			}
 		}
-	} while (list.count == room);
-	errno = ENOENT;
-	return -1;
+	} while (listed == ARRAY_SIZE(entries));
+	return -ENOENT;
 }
 
-static int kvmfd_doorbell(struct notify *n, struct doorbell *d, bool assign)
+static int counted_doorbell(struct notify *n, struct doorbell *d, bool assign)
 {
 	struct kvmfd_entry entry = {
 		.kind = KVMFD_ENTRY_IOEVENTFD,
@@ -135,25 +135,30 @@ static int kvmfd_doorbell(struct notify *n, struct doorbell *d, bool assign)
 		.len = d->form->len,
 		.datamatch = doorbell_value(d),
 	};
+	int err;
 
 	if (!assign) {
-		if (kvmfd_find(n, &entry))
-			return -1;
+		err = find_entry(n, &entry);
+		if (err)
+			return err;
 		d->hits += entry.hits;
 	}
 	return kernel_doorbell(n, d, assign);
 }
 
-static int kvmfd_call(struct notify *n, struct call *c, bool unmask)
+static int counted_call(struct notify *n, struct call *c, bool unmask)
 {
 	struct kvmfd_entry entry = {
 		.kind = KVMFD_ENTRY_IRQFD,
+		.flags = call_flags(c),
 		.gsi = c->gsi,
 	};
+	int err;
 
 	if (!unmask) {
-		if (kvmfd_find(n, &entry))
-			return -1;
+		err = find_entry(n, &entry);
+		if (err)
+			return err;
 		c->inline_calls += entry.inline_calls;
 		c->deferred_calls += entry.deferred_calls;
 	}
@@ -163,9 +168,9 @@ static int kvmfd_call(struct notify *n, struct call *c, bool unmask)
 const struct notify_ops notify_kvmfd = {
 	.name = "kvmfd",
 	.counts = true,
-	.open = kvmfd_open,
-	.doorbell = kvmfd_doorbell,
-	.call = kvmfd_call,
+	.open = attached_open,
+	.doorbell = counted_doorbell,
+	.call = counted_call,
 	.raise = eventfd_raise,
 };
 
@@ -181,6 +186,18 @@ static int off_doorbell(struct notify *n, struct doorbell *d, bool assign)
 	(void)d;
 	(void)assign;
 	return 0;
+}
+
+static void off_set_line(struct notify *n, struct call *c, uint32_t level)
+{
+	struct kvm_irq_level line = { .irq = c->gsi, .level = level };
+
+	ioctl(n->vm->fd, KVM_IRQ_LINE, &line);
+}
+
+static void off_lower(struct notify *n, struct call *c)
+{
+	off_set_line(n, c, 0);
 }
 
 /* A message that no CPU takes is lost, as on hardware: not an error. */
@@ -201,15 +218,19 @@ static int off_call(struct notify *n, struct call *c, bool unmask)
 
 	if (unmask && !eventfd_read(c->fd, &pending))
 		off_signal(n, c);
+	if (!unmask && c->resample_fd >= 0)
+		off_lower(n, c);
 	return 0;
 }
 
 static void off_raise(struct notify *n, struct call *c)
 {
-	if (c->unmasked)
-		off_signal(n, c);
-	else
+	if (!c->unmasked)
 		eventfd_write(c->fd, 1);
+	else if (c->resample_fd >= 0)
+		off_set_line(n, c, 1);
+	else
+		off_signal(n, c);
 }
 
 static void off_write(struct doorbell *d)
@@ -223,5 +244,6 @@ const struct notify_ops notify_off = {
 	.doorbell = off_doorbell,
 	.call = off_call,
 	.raise = off_raise,
+	.lower = off_lower,
 	.write = off_write,
 };

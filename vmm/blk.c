@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The disk's I/O thread.  It waits in one place, for kicks and for finished I/O
- * alike: io_uring always polls every doorbell's eventfd.
+ * The disk's I/O thread.  It waits in one place, for kicks, for finished I/O and for
+ * acknowledged interrupts alike: io_uring always polls the eventfd of each.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +27,8 @@ uint64_t blk_tag(enum blk_event event, unsigned int queue, unsigned int head)
 }
 
 /*
- * Never NULL: the ring has room for all requests of all queues, their kicks and
- * the stop, each of which is there at most once.
+ * Never NULL: the ring has room for all requests of all queues, their kicks, the
+ * resample and the stop, each of which is there at most once.
  */
 struct io_uring_sqe *blk_sqe(struct blk *blk)
 {
@@ -47,6 +47,11 @@ static void poll_kick(struct blk *blk, unsigned int queue)
 {
 	poll_fd(blk, blk->queues[queue].virtq.doorbell.fd,
 		blk_tag(BLK_KICK, queue, 0));
+}
+
+static void poll_resample(struct blk *blk)
+{
+	poll_fd(blk, blk->intx->call.resample_fd, blk_tag(BLK_RESAMPLE, 0, 0));
 }
 
 static void read_kick(struct virtq *q)
@@ -83,6 +88,10 @@ static void handle_event(struct blk *blk, const struct io_uring_cqe *cqe)
 	case BLK_DONE:
 		blk_complete(blk, queue, tag & 0xffff, cqe->res);
 		break;
+	case BLK_RESAMPLE:
+		intx_resample(blk->intx);
+		poll_resample(blk);
+		break;
 	case BLK_STOP:
 		handle_stop(blk);
 		break;
@@ -98,6 +107,7 @@ static void *io_thread(void *arg)
 	int err;
 
 	poll_fd(blk, blk->stop_fd, blk_tag(BLK_STOP, 0, 0));
+	poll_resample(blk);
 	for (i = 0; i < blk->count; i++)
 		poll_kick(blk, i);
 	while (!end) {
@@ -142,7 +152,7 @@ static void open_image(struct blk *blk, const char *path)
 		die("%s: smaller than a sector", path);
 }
 
-void blk_open(struct blk *blk, struct vm *vm, struct msix *msix,
+void blk_open(struct blk *blk, struct vm *vm, struct intx *intx, struct msix *msix,
 	      struct notify *notify, const char *path, unsigned int queues)
 {
 	pthread_condattr_t attr;
@@ -150,6 +160,7 @@ void blk_open(struct blk *blk, struct vm *vm, struct msix *msix,
 	int err;
 
 	blk->vm = vm;
+	blk->intx = intx;
 	blk->msix = msix;
 	blk->count = queues;
 	pthread_mutex_init(&blk->lock, NULL);
@@ -170,7 +181,7 @@ void blk_open(struct blk *blk, struct vm *vm, struct msix *msix,
 	blk->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (blk->stop_fd < 0)
 		die("eventfd: %s", strerror(errno));
-	err = io_uring_queue_init(queues * (QUEUE_SIZE + 1) + 1, &blk->ring, 0);
+	err = io_uring_queue_init(queues * (QUEUE_SIZE + 1) + 2, &blk->ring, 0);
 	if (err)
 		die("io_uring: %s", strerror(-err));
 }

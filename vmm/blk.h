@@ -5,6 +5,7 @@
 
 #include <liburing.h>
 
+#include "intx.h"
 #include "msix.h"
 #include "virtq.h"
 
@@ -39,7 +40,8 @@ struct blk_queue {
 /**
  * struct blk - the disk
  * @vm: the machine
- * @msix: takes the calls
+ * @intx: takes the calls if the driver
+ * @msix: has not enabled this
  * @fd: the image
  * @capacity: in sectors of 512 bytes
  * @count: number of queues
@@ -56,6 +58,7 @@ struct blk_queue {
  */
 struct blk {
 	struct vm *vm;
+	struct intx *intx;
 	struct msix *msix;
 	int fd;
 	uint64_t capacity;
@@ -72,7 +75,7 @@ struct blk {
 	uint64_t errors;
 };
 
-void blk_open(struct blk *blk, struct vm *vm, struct msix *msix,
+void blk_open(struct blk *blk, struct vm *vm, struct intx *intx, struct msix *msix,
 	      struct notify *notify, const char *path, unsigned int queues);
 
 /** blk_start_io() - start the I/O thread */
@@ -106,6 +109,7 @@ void blk_call(struct blk *blk);
 enum blk_event {
 	BLK_KICK,
 	BLK_DONE,
+	BLK_RESAMPLE,
 	BLK_STOP,
 };
 

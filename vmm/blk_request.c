@@ -190,6 +190,16 @@ void blk_complete(struct blk *blk, unsigned int queue, unsigned int head,
 	       ok && r->type == VIRTIO_BLK_T_IN ? r->len : 0);
 }
 
+static bool call_driver(struct blk *blk, const struct virtq *q)
+{
+	if (intx_raise(blk->intx))
+		return true;
+	if (q->vector == VIRTIO_MSI_NO_VECTOR)
+		return false;
+	msix_raise(blk->msix, q->vector);
+	return true;
+}
+
 void blk_call(struct blk *blk)
 {
 	struct virtq *q;
@@ -200,9 +210,7 @@ void blk_call(struct blk *blk)
 		if (!q->completed || !q->running)
 			continue;
 		q->completed = false;
-		if (q->vector == VIRTIO_MSI_NO_VECTOR || !virtq_wants_call(q))
-			continue;
-		q->stats.calls++;
-		msix_raise(blk->msix, q->vector);
+		if (virtq_wants_call(q) && call_driver(blk, q))
+			q->stats.calls++;
 	}
 }

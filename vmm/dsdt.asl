@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the guest cannot find by itself: the PCI host bridge with the address
- * ranges below it, the serial port, and the value that powers the machine off.
+ * ranges and the interrupt below it, the serial port, and the value that powers the machine off.
  * The numbers are those of vmm.h.
  */
 DefinitionBlock ("dsdt.aml", "DSDT", 2, "KVMFD", "KVMFDVMM", 1)
@@ -25,6 +25,9 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "KVMFD", "KVMFDVMM", 1)
 					NonCacheable, ReadWrite,
 					0, 0xC0000000, 0xFEBFFFFF, 0, 0x3EC00000)
 			})
+
+			// The disk's INTA#, at the pin INTX_GSI of the I/O APIC or the PICs
+			Name (_PRT, Package () { Package () { 0x0001FFFF, 0, 0, 10 } })
 		}
 
 		Device (COM1)

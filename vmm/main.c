@@ -28,6 +28,8 @@
  * @queues: number of queues, 0: one for each vCPU
  * @ops: who serves doorbells and calls
  * @form: what the doorbells look like
+ * @apic_physical: the guest is to use physical destinations
+ * @change_routes: KVM's interrupt routing, all the time
  */
 struct options {
 	const char *kernel;
@@ -40,6 +42,8 @@ struct options {
 	unsigned int queues;
 	const struct notify_ops *ops;
 	const struct doorbell_form *form;
+	bool apic_physical;
+	bool change_routes;
 };
 
 static const char help[] =
@@ -60,6 +64,9 @@ static const char help[] =
 	"                     address    an address for each queue, 2 bytes\n"
 	"                     datamatch  one address, 2 bytes, the value tells the queue\n"
 	"                     any        an address for each queue, any length\n"
+	"  --apic-physical    have a guest without x2APIC send interrupts to one CPU's id,\n"
+	"                     not to a set of CPUs\n"
+	"  --change-routes    set KVM's interrupt routing anew all the time\n"
 	"  --stats FILE       write counters to FILE at the end, as JSON\n"
 	"  --help             print this and exit\n"
 	"\n"
@@ -114,6 +121,8 @@ enum {
 	OPT_QUEUES,
 	OPT_EVENTFD,
 	OPT_NOTIFY,
+	OPT_APIC_PHYSICAL,
+	OPT_CHANGE_ROUTES,
 	OPT_STATS,
 	OPT_HELP,
 };
@@ -128,6 +137,8 @@ static const struct option long_options[] = {
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "eventfd", required_argument, NULL, OPT_EVENTFD },
 	{ "notify", required_argument, NULL, OPT_NOTIFY },
+	{ "apic-physical", no_argument, NULL, OPT_APIC_PHYSICAL },
+	{ "change-routes", no_argument, NULL, OPT_CHANGE_ROUTES },
 	{ "stats", required_argument, NULL, OPT_STATS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 }
@@ -168,6 +179,12 @@ static void take_option(struct options *o, int opt)
 		if (!o->form)
 			usage("--notify takes address, datamatch or any, not '%s'",
 			      optarg);
+		break;
+	case OPT_APIC_PHYSICAL:
+		o->apic_physical = true;
+		break;
+	case OPT_CHANGE_ROUTES:
+		o->change_routes = true;
 		break;
 	case OPT_STATS:
 		o->stats = optarg;
@@ -251,7 +268,7 @@ static void build_machine(struct vm *vm, struct notify *notify,
 
 	vm_create(vm, o->cpus, (uint64_t)o->memory << 20);
 	boot_load(vm, o->kernel, o->initrd, cmdline);
-	acpi_build(vm);
+	acpi_build(vm, o->apic_physical);
 	cpu_setup_boot(&vm->vcpus[0]);
 	power_init(vm);
 	serial_init(vm);
@@ -284,8 +301,11 @@ int main(int argc, char **argv)
 	}
 	build_machine(&vm, &notify, &disk, &o);
 	vm_start(&vm);
+	if (o.change_routes)
+		routes_start_changing(&notify.routes);
 	wait_for_end(&vm, signal_fd);
 	vm_join(&vm);
+	routes_stop_changing(&notify.routes);
 	virtio_pci_stop(&disk);
 	if (stats && !stats_write(stats, &disk))
 		die("%s: %s", o.stats, strerror(errno));

@@ -2,13 +2,17 @@
 /* MSI-X: a device's table of interrupts. */
 #include "msix.h"
 
+bool msix_enabled(const struct msix *m)
+{
+	return pci_get16(m->pci, m->cap + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_ENABLE;
+}
+
 /* Is a message of this vector to be sent now? */
 static bool vector_on(const struct msix *m, const struct msix_vector *v)
 {
 	uint16_t control = pci_get16(m->pci, m->cap + PCI_MSIX_FLAGS);
 
-	return control & PCI_MSIX_FLAGS_ENABLE && !(control & PCI_MSIX_FLAGS_MASKALL) &&
-	       !v->masked;
+	return msix_enabled(m) && !(control & PCI_MSIX_FLAGS_MASKALL) && !v->masked;
 }
 
 static void vector_update(struct msix *m, struct msix_vector *v)
@@ -19,8 +23,10 @@ static void vector_update(struct msix *m, struct msix_vector *v)
 	if (v->call.unmasked &&
 	    (!on || v->addr != v->call.addr || v->data != v->call.data))
 		call_mask(m->notify, &v->call);
-	if (on && !v->call.unmasked)
-		call_unmask(m->notify, &v->call, v->addr, v->data);
+	if (on && !v->call.unmasked) {
+		call_set_message(m->notify, &v->call, v->addr, v->data);
+		call_unmask(m->notify, &v->call);
+	}
 }
 
 void msix_update(struct msix *m)

@@ -55,6 +55,9 @@ void msix_init(struct msix *m, struct notify *notify, struct pci_dev *pci,
 	       unsigned int count, unsigned int bar, uint32_t table,
 	       uint32_t pba);
 
+/** msix_enabled() - does the driver use it? */
+bool msix_enabled(const struct msix *m);
+
 /** msix_update() - the capability's control register may have changed */
 void msix_update(struct msix *m);
 

@@ -2,10 +2,8 @@
 /* Doorbells and calls: their state, whoever serves them (backend.c). */
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 
 #include "notify.h"
 
@@ -42,47 +40,6 @@ const struct notify_ops *notify_find_ops(const char *name)
 	return NULL;
 }
 
-static void add_irqchip_route(struct kvm_irq_routing *table, uint32_t gsi,
-			      uint32_t chip, uint32_t pin)
-{
-	table->entries[table->nr++] = (struct kvm_irq_routing_entry) {
-		.gsi = gsi,
-		.type = KVM_IRQ_ROUTING_IRQCHIP,
-		.u.irqchip = { .irqchip = chip, .pin = pin },
-	};
-}
-
-/*
- * Setting a table replaces KVM's own, so the interrupts of the PICs and the I/O
- * APIC have to be in it.  The MSIs are there from the start: KVM says early if
- * it has no room for them.
- */
-static void init_routes(struct notify *n, unsigned int calls)
-{
-	size_t routes = IOAPIC_PINS + PIC_PINS + calls;
-	struct kvm_irq_routing *table;
-	uint32_t i;
-
-	table = calloc(1, sizeof(*table) + routes * sizeof(table->entries[0]));
-	if (!table)
-		die("out of memory");
-	for (i = 0; i < IOAPIC_PINS; i++)
-		add_irqchip_route(table, i, KVM_IRQCHIP_IOAPIC, i);
-	for (i = 0; i < PIC_PINS; i++)
-		add_irqchip_route(table, i,
-				  i < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
-				  i % 8);
-	n->fixed_routes = table->nr;
-	for (i = 0; i < calls; i++)
-		table->entries[table->nr++] = (struct kvm_irq_routing_entry) {
-			.gsi = FIRST_MSI_GSI + i,
-			.type = KVM_IRQ_ROUTING_MSI,
-		};
-	n->routes = table;
-	if (ioctl(n->vm->fd, KVM_SET_GSI_ROUTING, table))
-		die("KVM_SET_GSI_ROUTING: %s", strerror(errno));
-}
-
 void notify_open(struct notify *n, struct vm *vm, const struct notify_ops *ops,
 		 const struct doorbell_form *form, unsigned int calls)
 {
@@ -90,33 +47,46 @@ void notify_open(struct notify *n, struct vm *vm, const struct notify_ops *ops,
 	n->ops = ops;
 	n->form = form;
 	n->fd = ops->open(vm);
-	init_routes(n, calls);
+	routes_open(&n->routes, vm, calls);
+}
+
+static int open_eventfd(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd < 0)
+		die("eventfd: %s", strerror(errno));
+	return fd;
 }
 
 void doorbell_open(struct notify *n, struct doorbell *d, unsigned int queue)
 {
 	d->form = n->form;
 	d->queue = queue;
-	d->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (d->fd < 0)
-		die("eventfd: %s", strerror(errno));
+	d->fd = open_eventfd();
 }
 
 void doorbell_assign(struct notify *n, struct doorbell *d, uint64_t addr)
 {
+	int err;
+
 	d->addr = addr;
-	d->assigned = !n->ops->doorbell(n, d, true);
-	if (!d->assigned)
+	err = n->ops->doorbell(n, d, true);
+	d->assigned = !err;
+	if (err)
 		vm_stop(n->vm, 1, "cannot assign queue %u's doorbell: %s",
-			d->queue, strerror(errno));
+			d->queue, strerror(-err));
 }
 
 void doorbell_deassign(struct notify *n, struct doorbell *d)
 {
+	int err;
+
 	d->assigned = false;
-	if (n->ops->doorbell(n, d, false))
+	err = n->ops->doorbell(n, d, false);
+	if (err)
 		vm_stop(n->vm, 1, "cannot deassign queue %u's doorbell: %s",
-			d->queue, strerror(errno));
+			d->queue, strerror(-err));
 }
 
 void doorbell_write(struct notify *n, struct doorbell *d, uint64_t addr,
@@ -131,50 +101,56 @@ void doorbell_write(struct notify *n, struct doorbell *d, uint64_t addr,
 void call_open(struct call *c, unsigned int index)
 {
 	c->gsi = FIRST_MSI_GSI + index;
-	c->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (c->fd < 0)
-		die("eventfd: %s", strerror(errno));
+	c->fd = open_eventfd();
+	c->resample_fd = -1;
 }
 
-static int call_route(struct notify *n, struct call *c, uint64_t addr,
-		      uint32_t data)
+void call_open_level(struct call *c, uint32_t gsi)
 {
-	struct kvm_irq_routing_entry *entry =
-		&n->routes->entries[n->fixed_routes + c->gsi - FIRST_MSI_GSI];
+	c->gsi = gsi;
+	c->fd = open_eventfd();
+	c->resample_fd = open_eventfd();
+}
 
+void call_set_message(struct notify *n, struct call *c, uint64_t addr, uint32_t data)
+{
 	if (addr == c->addr && data == c->data)
-		return 0;
+		return;
 	c->addr = addr;
 	c->data = data;
-	entry->u.msi.address_lo = addr;
-	entry->u.msi.address_hi = addr >> 32;
-	entry->u.msi.data = data;
-	return ioctl(n->vm->fd, KVM_SET_GSI_ROUTING, n->routes);
+	routes_set_message(&n->routes, c->gsi, addr, data);
 }
 
-void call_unmask(struct notify *n, struct call *c, uint64_t addr, uint32_t data)
+void call_unmask(struct notify *n, struct call *c)
 {
-	if (call_route(n, c, addr, data)) {
-		vm_stop(n->vm, 1, "KVM_SET_GSI_ROUTING: %s", strerror(errno));
-		return;
-	}
-	c->unmasked = !n->ops->call(n, c, true);
-	if (!c->unmasked)
+	int err = n->ops->call(n, c, true);
+
+	c->unmasked = !err;
+	if (err)
 		vm_stop(n->vm, 1, "cannot assign the irqfd of GSI %u: %s",
-			c->gsi, strerror(errno));
+			c->gsi, strerror(-err));
 }
 
 void call_mask(struct notify *n, struct call *c)
 {
+	int err;
+
 	c->unmasked = false;
-	if (n->ops->call(n, c, false))
+	err = n->ops->call(n, c, false);
+	if (err)
 		vm_stop(n->vm, 1, "cannot deassign the irqfd of GSI %u: %s",
-			c->gsi, strerror(errno));
+			c->gsi, strerror(-err));
 }
 
 void call_raise(struct notify *n, struct call *c)
 {
 	n->ops->raise(n, c);
+}
+
+void call_lower(struct notify *n, struct call *c)
+{
+	if (n->ops->lower && c->unmasked)
+		n->ops->lower(n, c);
 }
 
 bool call_pending(const struct call *c)

@@ -6,9 +6,7 @@
 #ifndef NOTIFY_H
 #define NOTIFY_H
 
-#include "vmm.h"
-
-#define FIRST_MSI_GSI IOAPIC_PINS /* below: the PICs and the I/O APIC */
+#include "routes.h"
 
 /**
  * struct doorbell - a guest write that signals an eventfd
@@ -46,15 +44,18 @@ struct doorbell_form {
  * struct call - an eventfd that raises an interrupt
  * @fd: the eventfd.  While the interrupt is masked nobody reads it: its count
  *	is the pending bit.
+ * @resample_fd: of a level-triggered interrupt, else -1: the eventfd that tells of the
+ *	guest's acknowledgments, each of which has lowered the line
  * @gsi: KVM's number for the interrupt
  * @addr: and
- * @data: MSI message
+ * @data: message of an MSI
  * @unmasked: it is delivered
  * @inline_calls: and
  * @deferred_calls: kvmfd's counts, up to the last mask
  */
 struct call {
 	int fd;
+	int resample_fd;
 	uint32_t gsi;
 	uint64_t addr;
 	uint32_t data;
@@ -74,9 +75,11 @@ struct notify;
  * @doorbell: assign or deassign
  * @call: unmask or mask; the route is set
  * @raise: raise a call
+ * @lower: lower the line of a level-triggered call, NULL if the guest's acknowledgment
+ *	does that
  * @write: a doorbell's write has come to us instead of being served, may be NULL
  *
- * @doorbell and @call return 0, or -1 with errno set.
+ * @doorbell and @call return 0 or -errno.
  */
 struct notify_ops {
 	const char *name;
@@ -85,6 +88,7 @@ struct notify_ops {
 	int (*doorbell)(struct notify *n, struct doorbell *d, bool assign);
 	int (*call)(struct notify *n, struct call *c, bool unmask);
 	void (*raise)(struct notify *n, struct call *c);
+	void (*lower)(struct notify *n, struct call *c);
 	void (*write)(struct doorbell *d);
 };
 
@@ -94,17 +98,14 @@ struct notify_ops {
  * @ops: who serves them
  * @form: what the doorbells look like
  * @fd: from @ops->open
- * @routes: KVM's routing table as we have set it: the PICs' and the I/O APIC's
- *	entries as KVM begins with them, then one MSI for each call
- * @fixed_routes: entries before the first MSI
+ * @routes: where the calls lead
  */
 struct notify {
 	struct vm *vm;
 	const struct notify_ops *ops;
 	const struct doorbell_form *form;
 	int fd;
-	struct kvm_irq_routing *routes;
-	unsigned int fixed_routes;
+	struct routes routes;
 };
 
 /* NULL if there is none of that name */
@@ -126,11 +127,20 @@ void doorbell_deassign(struct notify *n, struct doorbell *d);
 void doorbell_write(struct notify *n, struct doorbell *d, uint64_t addr,
 		    unsigned int len, uint64_t val);
 
+/** call_open() - the MSI number @index */
 void call_open(struct call *c, unsigned int index);
-void call_unmask(struct notify *n, struct call *c, uint64_t addr,
-		 uint32_t data);
+
+/** call_open_level() - the level-triggered interrupt at a pin */
+void call_open_level(struct call *c, uint32_t gsi);
+
+/** call_set_message() - of a masked MSI */
+void call_set_message(struct notify *n, struct call *c, uint64_t addr, uint32_t data);
+void call_unmask(struct notify *n, struct call *c);
 void call_mask(struct notify *n, struct call *c);
 void call_raise(struct notify *n, struct call *c);
+
+/** call_lower() - the device does not want its level-triggered interrupt any more */
+void call_lower(struct notify *n, struct call *c);
 
 /** call_pending() - has it been raised while it was masked? */
 bool call_pending(const struct call *c);

@@ -44,6 +44,20 @@ static void put_queue(FILE *file, const struct virtio_pci *v,
 	fputs("}", file);
 }
 
+/* As above, but for all queues: how often the line was raised, then by whom. */
+static void put_intx(FILE *file, const struct virtio_pci *v)
+{
+	bool counts = v->notify->ops->counts;
+	const struct intx *x = &v->intx;
+
+	fprintf(file, "  \"intx\": {\"gsi\": %u", x->call.gsi);
+	put(file, "raised", x->raised);
+	put_if(file, "inline", counts, x->call.inline_calls);
+	put_if(file, "deferred", counts, x->call.deferred_calls);
+	put(file, "resamples", x->resamples);
+	fputs("},\n", file);
+}
+
 bool stats_write(FILE *file, const struct virtio_pci *v)
 {
 	unsigned int i;
@@ -52,6 +66,9 @@ bool stats_write(FILE *file, const struct virtio_pci *v)
 		v->notify->ops->name, v->notify->form->name);
 	fprintf(file, "  \"notify_exits\": %llu,\n", (unsigned long long)v->notify_exits);
 	fprintf(file, "  \"io_errors\": %llu,\n", (unsigned long long)v->blk.errors);
+	fprintf(file, "  \"route_changes\": %llu,\n",
+		(unsigned long long)v->notify->routes.changes);
+	put_intx(file, v);
 	fputs("  \"queues\": [\n", file);
 	for (i = 0; i < v->blk.count; i++) {
 		put_queue(file, v, &v->blk.queues[i].virtq, i);

@@ -190,6 +190,7 @@ void virtio_reset(struct virtio_pci *v)
 	v->config_vector = VIRTIO_MSI_NO_VECTOR;
 	virtio_update_doorbells(v);
 	blk_reset(&v->blk);
+	intx_read_isr(&v->intx);
 	for (i = 0; i < v->blk.count; i++) {
 		q = &v->blk.queues[i].virtq;
 		q->enabled = false;

@@ -79,6 +79,8 @@ static uint64_t bar_read(void *dev, uint64_t off, unsigned int len)
 	switch (off >> PAGE_SHIFT) {
 	case PAGE_COMMON:
 		return virtio_common_read(v, in_page, len);
+	case PAGE_ISR:
+		return intx_read_isr(&v->intx);
 	case PAGE_DEVICE:
 		return device_config_read(v, in_page, len);
 	case PAGE_MSIX_TABLE:
@@ -86,7 +88,7 @@ static uint64_t bar_read(void *dev, uint64_t off, unsigned int len)
 	case PAGE_MSIX_PBA:
 		return msix_read_pba(&v->msix, in_page);
 	default:
-		return 0; /* the ISR too: there are no INTx interrupts */
+		return 0;
 	}
 }
 
@@ -145,6 +147,7 @@ static void config_written(void *dev, unsigned int off, unsigned int len)
 	(void)len;
 	update_bar(v);
 	msix_update(&v->msix);
+	intx_update(&v->intx, msix_enabled(&v->msix));
 }
 
 static void add_virtio_cap(struct virtio_pci *v, uint8_t type,
@@ -179,7 +182,7 @@ void virtio_pci_init(struct virtio_pci *v, struct vm *vm, struct notify *notify,
 
 	v->vm = vm;
 	v->notify = notify;
-	blk_open(&v->blk, vm, &v->msix, notify, disk, queues);
+	blk_open(&v->blk, vm, &v->intx, &v->msix, notify, disk, queues);
 
 	pci_add(SLOT, &v->pci, &id);
 	v->pci.written = config_written;
@@ -203,6 +206,7 @@ void virtio_pci_init(struct virtio_pci *v, struct vm *vm, struct notify *notify,
 		       sizeof(struct virtio_blk_config));
 	msix_init(&v->msix, notify, &v->pci, queues + 1, 0,
 		  PAGE_AT(PAGE_MSIX_TABLE), PAGE_AT(PAGE_MSIX_PBA));
+	intx_init(&v->intx, notify, &v->pci);
 	virtio_reset(v);
 	blk_start_io(&v->blk);
 }
@@ -212,4 +216,5 @@ void virtio_pci_stop(struct virtio_pci *v)
 	virtio_reset(v);
 	blk_stop_io(&v->blk);
 	msix_close(&v->msix);
+	intx_close(&v->intx);
 }

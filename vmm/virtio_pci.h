@@ -10,7 +10,8 @@
  * @vm: the machine
  * @notify: its doorbells' and calls' server
  * @pci: its configuration space
- * @msix: its interrupts
+ * @intx: its interrupt, unless the driver has enabled
+ * @msix: and has many
  * @blk: its disk
  * @bar: BAR 0, where the guest has put it
  * @mapped: @bar is on the bus
@@ -26,6 +27,7 @@ struct virtio_pci {
 	struct vm *vm;
 	struct notify *notify;
 	struct pci_dev pci;
+	struct intx intx;
 	struct msix msix;
 	struct blk blk;
 	struct bus_region bar;

@@ -5,7 +5,9 @@
  * Locks, outermost first:
  *   vm.bus_lock	everything that a vCPU reaches by an exit
  *   blk.lock		the running virtqueues, shared with the I/O thread
+ *   intx.lock		the level-triggered interrupt, shared with the I/O thread
  *   msix.lock		which vectors are on, shared with the I/O thread
+ *   routes.lock	KVM's routing table
  */
 #ifndef VMM_H
 #define VMM_H
@@ -42,6 +44,9 @@
 #define RESET_PORT   0x64 /* the i8042's command port */
 #define RESET_VALUE  0xFE
 #define SCI_IRQ      9
+
+/* The disk's INTA#: a pin that the PICs have, too; also told in dsdt.asl */
+#define INTX_GSI 10
 
 #define IOAPIC_PINS 24
 #define PIC_PINS    16
@@ -176,8 +181,12 @@ void cpu_setup_boot(struct vcpu *vcpu);
 void boot_load(struct vm *vm, const char *kernel, const char *initrd,
 	       const char *cmdline);
 
-/* acpi.c: build the tables; the RSDP is at ACPI_TABLES */
-void acpi_build(struct vm *vm);
+/**
+ * acpi_build() - build the tables; the RSDP is at ACPI_TABLES
+ * @vm: the machine
+ * @apic_physical: interrupts are to name one CPU by its APIC id
+ */
+void acpi_build(struct vm *vm, bool apic_physical);
 
 /* power.c, serial.c */
 void power_init(struct vm *vm);
