@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -31,7 +32,7 @@ FIXTURE(abi)
 FIXTURE_SETUP(abi)
 {
 	self->vm = vm_create_barebones();
-	self->fd = kvmfd_open();
+	self->fd = device_open();
 }
 
 FIXTURE_TEARDOWN(abi)
@@ -42,14 +43,16 @@ FIXTURE_TEARDOWN(abi)
 
 TEST_F(abi, info_of_a_new_fd)
 {
-	struct kvmfd_info info = kvmfd_info(self->fd);
+	struct kvmfd_info info = device_info(self->fd);
 
 	EXPECT_EQ(sizeof(info), info.size);
 	EXPECT_EQ(0, info.flags);
 	EXPECT_EQ(KVMFD_ABI_VERSION, info.abi_version);
 	EXPECT_EQ(KVMFD_STATE_DETACHED, info.state);
 	EXPECT_EQ(KVMFD_FEATURE_IOEVENTFD | KVMFD_FEATURE_IRQFD | KVMFD_FEATURE_LIST |
-			  KVMFD_FEATURE_MASK,
+			  KVMFD_FEATURE_MASK | KVMFD_FEATURE_BATCH |
+			  KVMFD_FEATURE_RESAMPLE | KVMFD_FEATURE_FOREIGN |
+			  KVMFD_FEATURE_REMOVED | KVMFD_FEATURE_POLL,
 		  info.features);
 	EXPECT_EQ(0, info.attachment);
 	EXPECT_EQ(0, info.nr_ioeventfds);
@@ -59,7 +62,9 @@ TEST_F(abi, info_of_a_new_fd)
 	EXPECT_EQ(0, info.retired_deferred_calls);
 	EXPECT_LE(65536, info.max_ioeventfds);
 	EXPECT_LE(2, info.max_masks);
-	EXPECT_EQ(0, info.reserved);
+	EXPECT_EQ(65536U, info.max_batch);
+	EXPECT_EQ(0, info.attacher);
+	EXPECT_EQ(0, info.attach_flags);
 }
 
 TEST_F(abi, device_is_for_group_kvm)
@@ -108,16 +113,26 @@ FIXTURE_VARIANT_ADD(sized, get_info) {
 FIXTURE_VARIANT_ADD(sized, attach_vm) {
 	.request = KVMFD_ATTACH_VM,
 	.size = sizeof(struct kvmfd_attach),
+	.known_flags = KVMFD_VM_FOREIGN | KVMFD_ATTACH_REMEMBER,
 };
 
 FIXTURE_VARIANT_ADD(sized, find_vm) {
 	.request = KVMFD_FIND_VM,
 	.size = sizeof(struct kvmfd_find),
+	.first_size = offsetof(struct kvmfd_find, attacher),
+	.known_flags = KVMFD_VM_FOREIGN,
+};
+
+FIXTURE_VARIANT_ADD(sized, evict) {
+	.request = KVMFD_EVICT,
+	.size = sizeof(struct kvmfd_evict),
+	.only_read = true,
 };
 
 FIXTURE_VARIANT_ADD(sized, list) {
 	.request = KVMFD_LIST,
 	.size = sizeof(struct kvmfd_list),
+	.known_flags = KVMFD_LIST_REMOVED,
 };
 
 FIXTURE_VARIANT_ADD(sized, ioeventfd) {
@@ -137,6 +152,8 @@ static void sized_fill(struct header *arg, unsigned long request, size_t size, i
 		((struct kvmfd_attach *)arg)->vm_fd = vm_fd;
 	} else if (request == KVMFD_FIND_VM) {
 		((struct kvmfd_find *)arg)->vm_fd = vm_fd;
+	} else if (request == KVMFD_EVICT) {
+		((struct kvmfd_evict *)arg)->vm_fd = vm_fd;
 	} else if (request == KVMFD_LIST) {
 		static struct kvmfd_entry entry;
 		struct kvmfd_list *list = (struct kvmfd_list *)arg;
@@ -153,7 +170,7 @@ static void sized_fill(struct header *arg, unsigned long request, size_t size, i
 FIXTURE_SETUP(sized)
 {
 	self->vm = vm_create_barebones();
-	self->fd = kvmfd_open();
+	self->fd = device_open();
 	self->memory = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->memory);
@@ -162,7 +179,7 @@ FIXTURE_SETUP(sized)
 
 	/* What the other requests need in order to succeed. */
 	if (variant->request != KVMFD_GET_INFO && variant->request != KVMFD_ATTACH_VM)
-		ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+		ASSERT_EQ(0, kvmfd_attach_vm(self->fd, self->vm->fd, 0, 0, NULL));
 }
 
 FIXTURE_TEARDOWN(sized)
@@ -246,7 +263,7 @@ TEST_F(sized, unreadable)
 
 TEST_F(sized, unwritable)
 {
-	struct kvmfd_info before = kvmfd_info(self->fd), after;
+	struct kvmfd_info before = device_info(self->fd), after;
 
 	if (variant->only_read)
 		return;
@@ -255,40 +272,67 @@ TEST_F(sized, unwritable)
 	EXPECT_EQ(EFAULT, do_ioctl(self->fd, variant->request, self->arg));
 
 	/* Nothing has changed. */
-	after = kvmfd_info(self->fd);
+	after = device_info(self->fd);
 	EXPECT_EQ(before.state, after.state);
 	EXPECT_EQ(before.attachment, after.attachment);
 }
 
 TEST_F(abi, attach)
 {
-	struct kvmfd_attach attach = { .size = sizeof(attach), .vm_fd = self->vm->fd };
 	struct kvmfd_info info;
+	uint64_t attachment;
 
-	ASSERT_EQ(0, do_ioctl(self->fd, KVMFD_ATTACH_VM, &attach));
-	EXPECT_NE(0, attach.attachment);
+	ASSERT_EQ(0, kvmfd_attach_vm(self->fd, self->vm->fd, 0, 0, &attachment));
+	EXPECT_NE(0, attachment);
 
-	info = kvmfd_info(self->fd);
+	info = device_info(self->fd);
 	EXPECT_EQ(KVMFD_STATE_ATTACHED, info.state);
-	EXPECT_EQ(attach.attachment, info.attachment);
+	EXPECT_EQ(attachment, info.attachment);
+	EXPECT_EQ(getpid(), info.attacher);
+	EXPECT_EQ(0, info.attach_flags);
 }
 
 TEST_F(abi, reserved_fields)
 {
-	struct kvmfd_attach attach = {
-		.size = sizeof(attach),
-		.vm_fd = self->vm->fd,
-		.reserved = 1U << 31,
-	};
-	struct kvmfd_find find = {
-		.size = sizeof(find),
+	struct kvmfd_evict evict = {
+		.size = sizeof(evict),
 		.vm_fd = self->vm->fd,
 		.reserved = 1,
 	};
 
-	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_ATTACH_VM, &attach));
-	EXPECT_EQ(KVMFD_STATE_DETACHED, kvmfd_info(self->fd).state);
-	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_FIND_VM, &find));
+	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_EVICT, &evict));
+}
+
+TEST_F(abi, owner)
+{
+	static const pid_t nobodies[] = { 1, 0x3fffffff, -1, INT32_MIN };
+	struct kvmfd_find found;
+	pid_t child;
+	int i;
+
+	/* As good as the VM's, to whoever does not ask. */
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		for (;;)
+			pause();
+	EXPECT_EQ(-ENOENT, kvmfd_find_vm(self->fd, self->vm->fd, 0, gettid(), &found));
+	EXPECT_EQ(-EIO, kvmfd_find_vm(self->fd, self->vm->fd, KVMFD_VM_FOREIGN, child, &found));
+	EXPECT_EQ(-EIO, kvmfd_attach_vm(self->fd, self->vm->fd, KVMFD_VM_FOREIGN, child, NULL));
+	for (i = 0; i < ARRAY_SIZE(nobodies); i++) {
+		EXPECT_EQ(-EIO, kvmfd_attach_vm(self->fd, self->vm->fd, 0, nobodies[i], NULL));
+		EXPECT_EQ(-EIO, kvmfd_find_vm(self->fd, self->vm->fd, 0, nobodies[i], &found));
+	}
+	EXPECT_EQ(KVMFD_STATE_DETACHED, device_info(self->fd).state);
+
+	EXPECT_EQ(0, kvmfd_attach_vm(self->fd, self->vm->fd, 0, getpid(), NULL));
+	EXPECT_EQ(0, kvmfd_find_vm(self->fd, self->vm->fd, 0, getpid(), &found));
+	EXPECT_EQ(0, kvmfd_find_vm(self->fd, self->vm->fd, 0, 0, &found));
+	EXPECT_EQ(-EIO, kvmfd_find_vm(self->fd, self->vm->fd, 0, child, &found));
+
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	EXPECT_EQ(-EIO, kvmfd_find_vm(self->fd, self->vm->fd, 0, child, &found));
 }
 
 TEST_F(abi, attach_ids_are_not_reused)
@@ -297,14 +341,17 @@ TEST_F(abi, attach_ids_are_not_reused)
 	int i, fd;
 
 	for (i = 0; i < 3; i++) {
-		fd = kvmfd_open_attached(self->vm->fd);
-		EXPECT_LT(last, kvmfd_info(fd).attachment);
-		last = kvmfd_info(fd).attachment;
+		fd = device_open_attached(self->vm->fd);
+		EXPECT_LT(last, device_info(fd).attachment);
+		last = device_info(fd).attachment;
 		close(fd);
 	}
 }
 
-/* Each fd that is not a VM's, with what is to be said of it. */
+/*
+ * Each fd that is not a VM's, with what is to be said of it.  The requests' structs
+ * are the same as far as this goes.
+ */
 static void expect_refusals(struct __test_metadata *_metadata, int fd, unsigned long request)
 {
 	struct kvm_vcpu *vcpu;
@@ -336,7 +383,7 @@ static void expect_refusals(struct __test_metadata *_metadata, int fd, unsigned 
 		EXPECT_EQ(wrong[i].err, err);
 		if (err != wrong[i].err)
 			TH_LOG("fd number %d of the list", i);
-		EXPECT_EQ(KVMFD_STATE_DETACHED, kvmfd_info(fd).state);
+		EXPECT_EQ(KVMFD_STATE_DETACHED, device_info(fd).state);
 	}
 }
 
@@ -347,55 +394,49 @@ TEST_F(abi, attach_wrong_fd)
 
 TEST_F(abi, find_wrong_fd)
 {
-	/* The two structs are the same as far as this goes. */
-	ASSERT_EQ(sizeof(struct kvmfd_attach), sizeof(struct kvmfd_find));
 	expect_refusals(_metadata, self->fd, KVMFD_FIND_VM);
+}
+
+TEST_F(abi, evict_wrong_fd)
+{
+	expect_refusals(_metadata, self->fd, KVMFD_EVICT);
 }
 
 TEST_F(abi, attach_twice)
 {
 	struct kvm_vm *other = vm_create_barebones();
-	int other_fd = kvmfd_open();
+	int other_fd = device_open();
 
-	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
-	EXPECT_EQ(EBUSY, kvmfd_attach(self->fd, self->vm->fd));
-	EXPECT_EQ(EBUSY, kvmfd_attach(self->fd, other->fd));
-	EXPECT_EQ(EBUSY, kvmfd_attach(other_fd, self->vm->fd));
-	EXPECT_EQ(KVMFD_STATE_DETACHED, kvmfd_info(other_fd).state);
+	ASSERT_EQ(0, kvmfd_attach_vm(self->fd, self->vm->fd, 0, 0, NULL));
+	EXPECT_EQ(-EBUSY, kvmfd_attach_vm(self->fd, self->vm->fd, 0, 0, NULL));
+	EXPECT_EQ(-EBUSY, kvmfd_attach_vm(self->fd, other->fd, 0, 0, NULL));
+	EXPECT_EQ(-EBUSY, kvmfd_attach_vm(other_fd, self->vm->fd, 0, 0, NULL));
+	EXPECT_EQ(KVMFD_STATE_DETACHED, device_info(other_fd).state);
 	/* Nothing stands in the way of another VM, or of the next. */
-	EXPECT_EQ(0, kvmfd_attach(other_fd, other->fd));
+	EXPECT_EQ(0, kvmfd_attach_vm(other_fd, other->fd, 0, 0, NULL));
 	close(self->fd);
-	self->fd = kvmfd_open();
-	EXPECT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+	self->fd = device_open();
+	EXPECT_EQ(0, kvmfd_attach_vm(self->fd, self->vm->fd, 0, 0, NULL));
 	close(other_fd);
 	kvm_vm_free(other);
-}
-
-static int find_vm(int fd, int vm_fd, uint64_t *id)
-{
-	struct kvmfd_find find = { .size = sizeof(find), .vm_fd = vm_fd };
-	int err = do_ioctl(fd, KVMFD_FIND_VM, &find);
-
-	*id = find.attachment;
-	return err;
 }
 
 TEST_F(abi, find)
 {
 	struct kvm_vm *other = vm_create_barebones();
-	int any = kvmfd_open(), dupped = dup(self->vm->fd);
-	uint64_t id;
+	int any = device_open(), dupped = dup(self->vm->fd);
+	struct kvmfd_find found;
 
-	EXPECT_EQ(ENOENT, find_vm(any, self->vm->fd, &id));
-	ASSERT_EQ(0, kvmfd_attach(self->fd, dupped));
-	ASSERT_EQ(0, find_vm(any, self->vm->fd, &id));
-	EXPECT_EQ(kvmfd_info(self->fd).attachment, id);
-	ASSERT_EQ(0, find_vm(self->fd, dupped, &id));
-	EXPECT_EQ(kvmfd_info(self->fd).attachment, id);
-	EXPECT_EQ(ENOENT, find_vm(any, other->fd, &id));
+	EXPECT_EQ(-ENOENT, kvmfd_find_vm(any, self->vm->fd, 0, 0, &found));
+	ASSERT_EQ(0, kvmfd_attach_vm(self->fd, dupped, 0, 0, NULL));
+	ASSERT_EQ(0, kvmfd_find_vm(any, self->vm->fd, 0, 0, &found));
+	EXPECT_EQ(device_info(self->fd).attachment, found.attachment);
+	ASSERT_EQ(0, kvmfd_find_vm(self->fd, dupped, 0, 0, &found));
+	EXPECT_EQ(device_info(self->fd).attachment, found.attachment);
+	EXPECT_EQ(-ENOENT, kvmfd_find_vm(any, other->fd, 0, 0, &found));
 
 	close(self->fd);
-	EXPECT_EQ(ENOENT, find_vm(any, self->vm->fd, &id));
+	EXPECT_EQ(-ENOENT, kvmfd_find_vm(any, self->vm->fd, 0, 0, &found));
 	self->fd = any;
 	close(dupped);
 	kvm_vm_free(other);
@@ -415,12 +456,12 @@ TEST_F(abi, before_attach)
 	EXPECT_EQ(ENOTCONN, ioeventfd(self->fd, efd, GUEST_MMIO_BASE, 4, 0, 0));
 	EXPECT_EQ(ENOTCONN, irqfd(self->fd, efd, 0, 0));
 	EXPECT_EQ(ENOTCONN, do_ioctl(self->fd, KVMFD_LIST, &list));
-	EXPECT_EQ(KVMFD_STATE_DETACHED, kvmfd_info(self->fd).state);
+	EXPECT_EQ(KVMFD_STATE_DETACHED, device_info(self->fd).state);
 }
 
 TEST_F(abi, kvm_requests_unreadable)
 {
-	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+	ASSERT_EQ(0, kvmfd_attach_vm(self->fd, self->vm->fd, 0, 0, NULL));
 	EXPECT_EQ(EFAULT, do_ioctl(self->fd, KVM_IOEVENTFD, NULL));
 	EXPECT_EQ(EFAULT, do_ioctl(self->fd, KVM_IRQFD, NULL));
 }
@@ -431,157 +472,48 @@ TEST_F(abi, other_process)
 	int efd = new_eventfd(), status;
 	pid_t pid;
 
-	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
+	ASSERT_EQ(0, kvmfd_attach_vm(self->fd, self->vm->fd, 0, 0, NULL));
 
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		struct kvm_vm *vm = self->vm;
-		int fresh = kvmfd_open();
+		int fresh = device_open();
 
 		bool good = ioeventfd(self->fd, efd, GUEST_MMIO_BASE, 4, 0, 0) == EIO &&
 			    irqfd(self->fd, efd, 0, 0) == EIO &&
 			    ioeventfd(vm->fd, efd, GUEST_MMIO_BASE, 4, 0, 0) == EIO &&
-			    kvmfd_attach(fresh, vm->fd) == EIO &&
-			    kvmfd_info(self->fd).state == KVMFD_STATE_ATTACHED &&
-			    kvmfd_entries(self->fd, &(struct kvmfd_entry) {}, 1) == 0;
+			    kvmfd_attach_vm(fresh, vm->fd, 0, 0, NULL) == -EIO &&
+			    device_info(self->fd).state == KVMFD_STATE_ATTACHED &&
+			    device_entries(self->fd, &(struct kvmfd_entry) {}, 1) == 0;
 
 		_exit(good ? 0 : 1);
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(0, kvmfd_info(self->fd).nr_ioeventfds);
+	EXPECT_EQ(0, device_info(self->fd).nr_ioeventfds);
 }
 
 TEST_F(abi, after_the_vm)
 {
 	struct kvm_vm *vm = vm_create_barebones();
-	int fd = kvmfd_open_attached(vm->fd), efd = new_eventfd();
+	int fd = device_open_attached(vm->fd), efd = new_eventfd();
 	struct kvmfd_entry entry;
 
 	ASSERT_EQ(0, ioeventfd(fd, efd, GUEST_MMIO_BASE, 4, 0, 0));
 	kvm_vm_free(vm);
 
-	EXPECT_EQ(KVMFD_STATE_GONE, kvmfd_info(fd).state);
+	EXPECT_EQ(KVMFD_STATE_GONE, device_info(fd).state);
 	EXPECT_EQ(ENODEV, ioeventfd(fd, efd, GUEST_MMIO_BASE, 4, 0, 0));
 	EXPECT_EQ(ENODEV, ioeventfd(fd, efd, GUEST_MMIO_BASE, 4,
 				    KVM_IOEVENTFD_FLAG_DEASSIGN, 0));
 	EXPECT_EQ(ENODEV, irqfd(fd, efd, 0, 0));
 	EXPECT_EQ(ENODEV, irqfd(fd, efd, 0, KVM_IRQFD_FLAG_DEASSIGN));
 	/* For its life, even if that was long. */
-	EXPECT_EQ(EBUSY, kvmfd_attach(fd, self->vm->fd));
-	EXPECT_EQ(0, kvmfd_entries(fd, &entry, 1));
-	EXPECT_EQ(0, kvmfd_info(fd).nr_ioeventfds);
+	EXPECT_EQ(-EBUSY, kvmfd_attach_vm(fd, self->vm->fd, 0, 0, NULL));
+	EXPECT_EQ(0, device_entries(fd, &entry, 1));
+	EXPECT_EQ(0, device_info(fd).nr_ioeventfds);
 	close(fd);
-}
-
-TEST_F(abi, list_refusals)
-{
-	struct kvmfd_entry entry;
-	struct kvmfd_list good = {
-		.size = sizeof(good),
-		.entries = (uintptr_t)&entry,
-		.entry_size = sizeof(entry),
-		.count = 1,
-	};
-	struct kvmfd_list list;
-
-	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
-	ASSERT_EQ(0, ioeventfd(self->fd, new_eventfd(), GUEST_MMIO_BASE, 4, 0, 0));
-
-	list = good;
-	list.count = 0;
-	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_LIST, &list));
-	list = good;
-	list.entry_size = sizeof(entry) - 1;
-	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_LIST, &list));
-	list = good;
-	list.entry_size = UINT32_MAX;
-	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_LIST, &list));
-	list = good;
-	list.entries = 0;
-	EXPECT_EQ(EFAULT, do_ioctl(self->fd, KVMFD_LIST, &list));
-	list.entries = UINT64_MAX - 8;
-	EXPECT_EQ(EFAULT, do_ioctl(self->fd, KVMFD_LIST, &list));
-}
-
-TEST_F(abi, list_walk)
-{
-	struct {
-		struct kvmfd_entry entry;
-		uint64_t newer;
-	} two[2];
-	struct kvmfd_list list = {
-		.size = sizeof(list),
-		.entries = (uintptr_t)two,
-		.entry_size = sizeof(two[0]),
-		.count = 2,
-	};
-	int i, seen = 0;
-
-	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
-	for (i = 0; i < 5; i++)
-		ASSERT_EQ(0, ioeventfd(self->fd, new_eventfd(), GUEST_MMIO_BASE + 8 * i, 4,
-				       KVM_IOEVENTFD_FLAG_DATAMATCH, i));
-
-	do {
-		memset(two, 0xff, sizeof(two));
-		list.count = 2;
-		ASSERT_EQ(0, do_ioctl(self->fd, KVMFD_LIST, &list));
-		for (i = 0; i < list.count; i++, seen++) {
-			EXPECT_EQ(seen + 1, two[i].entry.id);
-			EXPECT_EQ(KVMFD_ENTRY_IOEVENTFD, two[i].entry.kind);
-			EXPECT_EQ(KVM_IOEVENTFD_FLAG_DATAMATCH, two[i].entry.flags);
-			EXPECT_EQ(GUEST_MMIO_BASE + 8 * seen, two[i].entry.addr);
-			EXPECT_EQ(seen, two[i].entry.datamatch);
-			EXPECT_EQ(UINT64_MAX, two[i].entry.mask);
-			EXPECT_EQ(4, two[i].entry.len);
-			EXPECT_EQ(0, two[i].newer);
-			if (i == list.count - 1)
-				EXPECT_EQ(list.cursor, two[i].entry.id);
-		}
-	} while (list.count == 2);
-	EXPECT_EQ(5, seen);
-}
-
-static bool fdinfo_has(int fd, const char *line)
-{
-	char path[64], text[16384];
-	bool found = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "r");
-	TEST_ASSERT(f, "%s: %s", path, strerror(errno));
-	while (fgets(text, sizeof(text), f)) {
-		text[strcspn(text, "\n")] = 0;
-		found |= !strcmp(text, line);
-	}
-	fclose(f);
-	return found;
-}
-
-TEST_F(abi, fdinfo)
-{
-	char line[64];
-
-	EXPECT_TRUE(fdinfo_has(self->fd, "kvmfd-state:\tdetached"));
-
-	ASSERT_EQ(0, kvmfd_attach(self->fd, self->vm->fd));
-	ASSERT_EQ(0, ioeventfd(self->fd, new_eventfd(), 0x1234, 2,
-			       KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO, 5));
-	ASSERT_EQ(0, ioeventfd(self->fd, new_eventfd(), GUEST_MMIO_BASE, 0, 0, 0));
-
-	EXPECT_TRUE(fdinfo_has(self->fd, "kvmfd-state:\tattached"));
-	snprintf(line, sizeof(line), "kvmfd-attachment:\t%llu",
-		 (unsigned long long)kvmfd_info(self->fd).attachment);
-	EXPECT_TRUE(fdinfo_has(self->fd, line));
-	EXPECT_TRUE(fdinfo_has(self->fd, "kvmfd-ioeventfds:\t2"));
-	EXPECT_TRUE(fdinfo_has(self->fd, "kvmfd-irqfds:\t0"));
-	EXPECT_TRUE(fdinfo_has(self->fd,
-			       "kvmfd-ioeventfd:\tid 1 pio 0x1234 len 2 data 0x5 hits 0"));
-	EXPECT_TRUE(fdinfo_has(self->fd,
-			       "kvmfd-ioeventfd:\tid 2 mmio 0xc0000000 len 0 hits 0"));
 }
 
 TEST_HARNESS_MAIN

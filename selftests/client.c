@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -10,65 +12,113 @@
 
 #include "client.h"
 
+unsigned int from_environment(const char *name, unsigned int otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? strtoul(value, NULL, 10) : otherwise;
+}
+
+uint64_t number_argument(const char *option, const char *text)
+{
+	uint64_t n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	TEST_ASSERT(!errno && end != text && !*end && *text != '-',
+		    "%s wants a number, not '%s'", option, text);
+	return n;
+}
+
+void file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	TEST_ASSERT(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text),
+		    "cannot write '%s' to %s: %s", text, path, strerror(errno));
+	close(fd);
+}
+
+long file_number(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	long value;
+
+	TEST_ASSERT(f && fscanf(f, "%ld", &value) == 1, "cannot read %s", path);
+	fclose(f);
+	return value;
+}
+
 int do_ioctl(int fd, unsigned long request, void *arg)
 {
 	return ioctl(fd, request, arg) < 0 ? errno : 0;
 }
 
-int kvmfd_open(void)
-{
-	int fd = open("/dev/kvmfd", O_RDWR | O_CLOEXEC);
-
-	TEST_ASSERT(fd >= 0, "open /dev/kvmfd: %s", strerror(errno));
-	return fd;
-}
-
-int kvmfd_attach(int fd, int vm_fd)
-{
-	struct kvmfd_attach attach = { .size = sizeof(attach), .vm_fd = vm_fd };
-
-	return do_ioctl(fd, KVMFD_ATTACH_VM, &attach);
-}
-
-int kvmfd_open_attached(int vm_fd)
+int device_open(void)
 {
 	int fd = kvmfd_open();
-	int err = kvmfd_attach(fd, vm_fd);
 
-	TEST_ASSERT(!err, "KVMFD_ATTACH_VM: %s", strerror(err));
+	TEST_ASSERT(fd >= 0, "open /dev/kvmfd: %s", strerror(-fd));
 	return fd;
 }
 
-struct kvmfd_info kvmfd_info(int fd)
+int device_open_attached(int vm_fd)
 {
-	struct kvmfd_info info = { .size = sizeof(info) };
-	int err = do_ioctl(fd, KVMFD_GET_INFO, &info);
+	int fd = device_open();
+	int err = kvmfd_attach_vm(fd, vm_fd, 0, 0, NULL);
 
-	TEST_ASSERT(!err, "KVMFD_GET_INFO: %s", strerror(err));
+	TEST_ASSERT(!err, "KVMFD_ATTACH_VM: %s", strerror(-err));
+	return fd;
+}
+
+struct kvmfd_info device_info(int fd)
+{
+	struct kvmfd_info info;
+	int err = kvmfd_get_info(fd, &info);
+
+	TEST_ASSERT(!err, "KVMFD_GET_INFO: %s", strerror(-err));
 	return info;
 }
 
-unsigned int kvmfd_entries(int fd, struct kvmfd_entry *entries, unsigned int max)
+unsigned int device_entries(int fd, struct kvmfd_entry *entries, unsigned int max)
 {
-	struct kvmfd_list list = {
-		.size = sizeof(list),
-		.entries = (uintptr_t)entries,
-		.entry_size = sizeof(*entries),
-		.count = max,
-	};
-	int err = do_ioctl(fd, KVMFD_LIST, &list);
+	uint64_t cursor = 0;
+	int n = kvmfd_list(fd, 0, &cursor, entries, max);
 
-	TEST_ASSERT(!err, "KVMFD_LIST: %s", strerror(err));
-	return list.count;
+	TEST_ASSERT(n >= 0, "KVMFD_LIST: %s", strerror(-n));
+	return n;
 }
 
-struct kvmfd_entry kvmfd_only_entry(int fd)
+struct kvmfd_entry device_only_entry(int fd)
 {
 	struct kvmfd_entry entries[2];
-	unsigned int n = kvmfd_entries(fd, entries, 2);
+	unsigned int n = device_entries(fd, entries, 2);
 
 	TEST_ASSERT(n == 1, "%u entries instead of one", n);
 	return entries[0];
+}
+
+struct device_counts device_counts(int fd)
+{
+	struct kvmfd_info info = device_info(fd);
+	struct device_counts sum = {
+		.hits = info.retired_hits,
+		.calls = info.retired_inline_calls + info.retired_deferred_calls,
+	};
+	struct kvmfd_entry entries[16];
+	unsigned int i, n = device_entries(fd, entries, ARRAY_SIZE(entries));
+
+	for (i = 0; i < n; i++) {
+		sum.hits += entries[i].hits;
+		sum.calls += entries[i].inline_calls + entries[i].deferred_calls;
+	}
+	return sum;
+}
+
+unsigned int module_users(void)
+{
+	return file_number("/sys/module/kvmfd/refcnt");
 }
 
 int new_eventfd(void)
@@ -96,8 +146,8 @@ uint64_t eventfd_take(int fd)
 	return 0;
 }
 
-int ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t len, uint32_t flags,
-	      uint64_t datamatch)
+static struct kvm_ioeventfd ioeventfd_args(int eventfd, uint64_t addr, uint32_t len,
+					   uint32_t flags, uint64_t datamatch)
 {
 	struct kvm_ioeventfd args = {
 		.fd = eventfd,
@@ -109,35 +159,40 @@ int ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t len, uint32_t flags,
 
 	/* KVM does not look at it. */
 	memset(args.pad, 0xa5, sizeof(args.pad));
-	return do_ioctl(fd, KVM_IOEVENTFD, &args);
+	return args;
 }
 
-int masked_ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t flags, uint64_t data,
-		     uint64_t mask)
+int ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t len, uint32_t flags,
+	      uint64_t datamatch)
 {
-	struct kvmfd_ioeventfd args = {
-		.size = sizeof(args),
-		.flags = flags,
-		.addr = addr,
-		.data = data,
-		.mask = mask,
-		.len = 4,
-		.fd = eventfd,
-	};
+	struct kvm_ioeventfd args = ioeventfd_args(eventfd, addr, len, flags, datamatch);
 
-	return do_ioctl(fd, KVMFD_IOEVENTFD, &args);
+	return -kvmfd_ioeventfd(fd, &args);
 }
 
-int irqfd(int fd, int eventfd, uint32_t gsi, uint32_t flags)
+int masked_ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t len, uint32_t flags,
+		     uint64_t data, uint64_t mask)
+{
+	struct kvm_ioeventfd args = ioeventfd_args(eventfd, addr, len, flags, data);
+
+	return -kvmfd_masked_ioeventfd(fd, &args, mask);
+}
+
+int resampled_irqfd(int fd, int eventfd, uint32_t gsi, uint32_t flags, int resamplefd)
 {
 	struct kvm_irqfd args = {
 		.fd = eventfd,
 		.gsi = gsi,
 		.flags = flags,
-		/* To be ignored without the flag. */
-		.resamplefd = -1,
+		.resamplefd = resamplefd,
 	};
 
 	memset(args.pad, 0xa5, sizeof(args.pad));
-	return do_ioctl(fd, KVM_IRQFD, &args);
+	return -kvmfd_irqfd(fd, &args);
+}
+
+int irqfd(int fd, int eventfd, uint32_t gsi, uint32_t flags)
+{
+	/* Without the flag nobody looks at it. */
+	return resampled_irqfd(fd, eventfd, gsi, flags, -1);
 }

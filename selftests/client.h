@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Calls that tests make: kvmfd's requests, eventfds, and KVM's two ioctls on
- * whichever fd serves them.
+ * Calls that tests make, beside those of libkvmfd: eventfds, KVM's two ioctls on
+ * whichever fd serves them, and requests that do not fail.
  *
  * What a test is about returns the errno (0 for success), so that it can be
  * compared; what a test relies on stops it with a message.
@@ -12,21 +12,40 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <linux/kvm.h>
-#include <linux/kvmfd.h>
+
+#include "libkvmfd.h"
+
+/* How often, or with what: a knob of `make check`. */
+unsigned int from_environment(const char *name, unsigned int otherwise);
+/* The value of a program's option, or the end. */
+uint64_t number_argument(const char *option, const char *text);
+
+/* Of files of the kernel's. */
+void file_write(const char *path, const char *text);
+long file_number(const char *path);
 
 /* errno of an ioctl, 0 if it succeeded. */
 int do_ioctl(int fd, unsigned long request, void *arg);
 
-int kvmfd_open(void);
-int kvmfd_attach(int fd, int vm_fd);
-/* Both at once, for tests that are about what comes next. */
-int kvmfd_open_attached(int vm_fd);
-struct kvmfd_info kvmfd_info(int fd);
+/* An fd of /dev/kvmfd, for tests that are about what comes next. */
+int device_open(void);
+int device_open_attached(int vm_fd);
+struct kvmfd_info device_info(int fd);
 /* Up to @max entries, all that there are if that is enough. */
-unsigned int kvmfd_entries(int fd, struct kvmfd_entry *entries, unsigned int max);
+unsigned int device_entries(int fd, struct kvmfd_entry *entries, unsigned int max);
 /* The only entry that there is. */
-struct kvmfd_entry kvmfd_only_entry(int fd);
+struct kvmfd_entry device_only_entry(int fd);
+
+/* All that ever happened, to up to 16 entries that there are and to those that were. */
+struct device_counts {
+	uint64_t hits;
+	uint64_t calls;
+};
+
+struct device_counts device_counts(int fd);
+
+/* Open files, and what of kvmfd's is left on KVM's buses. */
+unsigned int module_users(void);
 
 int new_eventfd(void);
 void eventfd_ring(int fd);
@@ -35,9 +54,9 @@ uint64_t eventfd_take(int fd);
 
 int ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t len, uint32_t flags,
 	      uint64_t datamatch);
-/* KVMFD_IOEVENTFD, for MMIO writes of 4 bytes. */
-int masked_ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t flags, uint64_t data,
-		     uint64_t mask);
+int masked_ioeventfd(int fd, int eventfd, uint64_t addr, uint32_t len, uint32_t flags,
+		     uint64_t data, uint64_t mask);
 int irqfd(int fd, int eventfd, uint32_t gsi, uint32_t flags);
+int resampled_irqfd(int fd, int eventfd, uint32_t gsi, uint32_t flags, int resamplefd);
 
 #endif /* SELFTESTS_CLIENT_H */

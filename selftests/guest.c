@@ -13,10 +13,15 @@
 #define DEBUGFS    "/sys/kernel/debug"
 #define GUEST_PAGE 4096
 
+/* Orders that the guest carries out while something is waited for: seconds. */
+#define MANY_TRIES 10000
+
 enum order {
 	ORDER_WRITE,
 	ORDER_READ,
 	ORDER_TAKE_INTERRUPTS,
+	ORDER_TAKE_ONE,
+	ORDER_END_INTERRUPT,
 };
 
 /* In guest memory, at the same address for guest and host code. */
@@ -26,6 +31,8 @@ static struct {
 	unsigned int len;
 	uint64_t addr;
 	uint64_t value;
+	uint64_t count;
+	bool keep;
 } todo;
 
 static volatile uint64_t interrupts[GUEST_NR_VECTORS];
@@ -76,11 +83,33 @@ static void guest_do_read(void)
 	uint32_t value;
 
 	if (todo.space == SPACE_MMIO)
-		(void)*(volatile uint32_t *)todo.addr;
+		value = *(volatile uint32_t *)todo.addr;
 	else
 		asm volatile("inl %1, %0"
 			     : "=a"(value)
 			     : "Nd"((uint16_t)todo.addr));
+	todo.value = value;
+}
+
+static void guest_do_writes(void)
+{
+	uint64_t i;
+
+	for (i = 0; i < todo.count; i++) {
+		if (todo.space == SPACE_MMIO)
+			guest_mmio_write();
+		else
+			guest_pio_write();
+	}
+}
+
+static void guest_open_window(void)
+{
+	/* The instruction after sti is still shielded. */
+	asm volatile("sti; nop; nop; cli"
+		     :
+		     :
+		     : "memory");
 }
 
 static void guest_code(void)
@@ -90,31 +119,32 @@ static void guest_code(void)
 	for (;;) {
 		switch (todo.order) {
 		case ORDER_WRITE:
-			if (todo.space == SPACE_MMIO)
-				guest_mmio_write();
-			else
-				guest_pio_write();
+			guest_do_writes();
 			break;
 		case ORDER_READ:
 			guest_do_read();
 			break;
 		case ORDER_TAKE_INTERRUPTS:
-			/* The instruction after sti is still shielded. */
-			asm volatile("sti; nop; nop; cli"
-				     :
-				     :
-				     : "memory");
+			guest_open_window();
+			break;
+		case ORDER_TAKE_ONE:
+			guest_open_window();
+			x2apic_write_reg(APIC_EOI, 0);
+			break;
+		case ORDER_END_INTERRUPT:
+			x2apic_write_reg(APIC_EOI, 0);
 			break;
 		}
 		GUEST_SYNC(0);
 	}
 }
 
-#define HANDLER(n)                                   \
-	static void handler##n(struct ex_regs *regs) \
-	{                                            \
-		interrupts[n]++;                     \
-		x2apic_write_reg(APIC_EOI, 0);       \
+#define HANDLER(n)                                     \
+	static void handler##n(struct ex_regs *regs)   \
+	{                                              \
+		interrupts[n]++;                       \
+		if (!todo.keep)                        \
+			x2apic_write_reg(APIC_EOI, 0); \
 	}
 
 HANDLER(0)
@@ -173,8 +203,8 @@ static unsigned int guest_carry_out(struct guest *guest)
 	}
 }
 
-unsigned int guest_write(struct guest *guest, enum space space, uint64_t addr,
-			 unsigned int len, uint64_t value)
+unsigned int guest_write_often(struct guest *guest, enum space space, uint64_t addr,
+			       unsigned int len, uint64_t value, uint64_t count)
 {
 	todo = (typeof(todo)) {
 		.order = ORDER_WRITE,
@@ -182,23 +212,54 @@ unsigned int guest_write(struct guest *guest, enum space space, uint64_t addr,
 		.addr = addr,
 		.len = len,
 		.value = value,
+		.count = count,
 	};
 	return guest_carry_out(guest);
 }
 
-unsigned int guest_read(struct guest *guest, enum space space, uint64_t addr)
+unsigned int guest_write(struct guest *guest, enum space space, uint64_t addr,
+			 unsigned int len, uint64_t value)
 {
+	return guest_write_often(guest, space, addr, len, value, 1);
+}
+
+unsigned int guest_read(struct guest *guest, enum space space, uint64_t addr,
+			uint32_t *value)
+{
+	unsigned int exits;
+
 	todo = (typeof(todo)) {
 		.order = ORDER_READ,
 		.space = space,
 		.addr = addr,
 	};
-	return guest_carry_out(guest);
+	exits = guest_carry_out(guest);
+	sync_global_from_guest(guest->vm, todo);
+	*value = todo.value;
+	return exits;
 }
 
 void guest_take_interrupts(struct guest *guest)
 {
-	todo.order = ORDER_TAKE_INTERRUPTS;
+	todo = (typeof(todo)) { .order = ORDER_TAKE_INTERRUPTS };
+	guest_carry_out(guest);
+}
+
+void guest_take_one(struct guest *guest)
+{
+	todo = (typeof(todo)) { .order = ORDER_TAKE_ONE, .keep = true };
+	guest_carry_out(guest);
+}
+
+void guest_take_and_keep(struct guest *guest)
+{
+	todo = (typeof(todo)) { .order = ORDER_TAKE_INTERRUPTS, .keep = true };
+	guest_carry_out(guest);
+}
+
+void guest_end_interrupt(struct guest *guest)
+{
+	todo = (typeof(todo)) { .order = ORDER_END_INTERRUPT };
 	guest_carry_out(guest);
 }
 
@@ -210,6 +271,19 @@ uint64_t guest_interrupts(struct guest *guest, unsigned int vector)
 	count = addr_gva2hva(guest->vm, (vm_vaddr_t)&interrupts[vector - GUEST_VECTOR]);
 	n = *count;
 	*count = 0;
+	return n;
+}
+
+uint64_t guest_await_interrupt(struct guest *guest, unsigned int vector)
+{
+	uint64_t n = 0;
+	int tries;
+
+	/* A worker raises it, and tells nobody. */
+	for (tries = 0; tries < MANY_TRIES && !n; tries++) {
+		guest_take_one(guest);
+		n = guest_interrupts(guest, vector);
+	}
 	return n;
 }
 
@@ -236,16 +310,23 @@ void guest_set_routing(struct guest *guest, const struct kvm_irq_routing_entry *
 	free(table);
 }
 
-/*
- * The first vCPU of the host whose local APIC is off, and the last, make KVM
- * patch kernel code, and every new vCPU's is off.  Under a multi-threaded
- * emulator that can crash the kernel: one vCPU that stays prevents it.
- */
-static void __attribute__((constructor)) keep_idle_vm(void)
+struct kvm_irqchip guest_irqchip(struct guest *guest, uint32_t id)
 {
-	struct kvm_vcpu *vcpu;
+	struct kvm_irqchip chip = { .chip_id = id };
 
-	vm_create_with_one_vcpu(&vcpu, NULL);
+	vm_ioctl(guest->vm, KVM_GET_IRQCHIP, &chip);
+	return chip;
+}
+
+void guest_program_ioapic(struct guest *guest, unsigned int pin, unsigned int vector,
+			  enum trigger trigger)
+{
+	struct kvm_irqchip chip = guest_irqchip(guest, KVM_IRQCHIP_IOAPIC);
+
+	/* Fixed, physical destination 0, not masked: all of them 0. */
+	chip.chip.ioapic.redirtbl[pin].bits = vector;
+	chip.chip.ioapic.redirtbl[pin].fields.trig_mode = trigger;
+	vm_ioctl(guest->vm, KVM_SET_IRQCHIP, &chip);
 }
 
 unsigned int count_vms(void)

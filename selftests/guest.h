@@ -23,6 +23,11 @@ enum space {
 	SPACE_PIO,
 };
 
+enum trigger {
+	EDGE,
+	LEVEL,
+};
+
 struct guest {
 	struct kvm_vm *vm;
 	struct kvm_vcpu *vcpu;
@@ -37,18 +42,35 @@ void guest_create(struct guest *guest);
  */
 unsigned int guest_write(struct guest *guest, enum space space, uint64_t addr,
 			 unsigned int len, uint64_t value);
-/* The guest reads 4 bytes; the same return value. */
-unsigned int guest_read(struct guest *guest, enum space space, uint64_t addr);
+/* The same, @count times; the return value is the sum. */
+unsigned int guest_write_often(struct guest *guest, enum space space, uint64_t addr,
+			       unsigned int len, uint64_t value, uint64_t count);
+/* The guest reads 4 bytes into @value; the same return value. */
+unsigned int guest_read(struct guest *guest, enum space space, uint64_t addr,
+			uint32_t *value);
 
 /* The guest lets in what interrupts are pending. */
 void guest_take_interrupts(struct guest *guest);
+/* One at most, which it ends with interrupts off: the next can be pending then. */
+void guest_take_one(struct guest *guest);
+/* One at most, which stays in service. */
+void guest_take_and_keep(struct guest *guest);
+void guest_end_interrupt(struct guest *guest);
 /* How often a vector has been handled, since the last time this was asked. */
 uint64_t guest_interrupts(struct guest *guest, unsigned int vector);
+/* The same, waiting for the first if there is none yet; 0 if it does not come. */
+uint64_t guest_await_interrupt(struct guest *guest, unsigned int vector);
 
 /* Routes @gsi to a vector of the guest's only vCPU, or any MSI destination. */
 struct kvm_irq_routing_entry route_msi(uint32_t gsi, uint32_t dest, unsigned int vector);
 void guest_set_routing(struct guest *guest, const struct kvm_irq_routing_entry *entries,
 		       unsigned int n);
+
+/* The state of one of the VM's interrupt controllers, KVM_IRQCHIP_*. */
+struct kvm_irqchip guest_irqchip(struct guest *guest, uint32_t id);
+/* A pin of the IOAPIC, unmasked, as a vector of the guest's only vCPU. */
+void guest_program_ioapic(struct guest *guest, unsigned int pin, unsigned int vector,
+			  enum trigger trigger);
 
 /* VMs of the whole host that KVM has not destroyed, from its debugfs. */
 unsigned int count_vms(void);

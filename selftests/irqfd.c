@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "apic.h"
 #include "client.h"
 #include "guest.h"
 #include "harness.h"
@@ -23,6 +24,9 @@
 /* APIC IDs as an MSI's destination */
 #define THE_VCPU  0
 #define BROADCAST 0xff
+
+/* A register of the local APIC: what it answers to as a logical destination. */
+#define APIC_LDR 0xd0
 
 FIXTURE(irqfd)
 {
@@ -50,7 +54,7 @@ static void route(struct guest *guest, uint32_t dest, unsigned int vector)
 FIXTURE_SETUP(irqfd)
 {
 	guest_create(&self->guest);
-	self->fd = variant->kvmfd ? kvmfd_open_attached(self->guest.vm->fd)
+	self->fd = variant->kvmfd ? device_open_attached(self->guest.vm->fd)
 				  : self->guest.vm->fd;
 	self->efd = new_eventfd();
 	/* Its local APIC comes to life. */
@@ -79,7 +83,7 @@ FIXTURE_TEARDOWN(irqfd)
 static void expect_counts(struct __test_metadata *_metadata, int fd,
 			  uint64_t inline_calls, uint64_t deferred_calls)
 {
-	struct kvmfd_entry entry = kvmfd_only_entry(fd);
+	struct kvmfd_entry entry = device_only_entry(fd);
 
 	EXPECT_EQ(KVMFD_ENTRY_IRQFD, entry.kind);
 	EXPECT_EQ(inline_calls, entry.inline_calls);
@@ -106,7 +110,7 @@ TEST_F(irqfd, msi_arrives)
 	if (!variant->kvmfd)
 		return;
 	expect_counts(_metadata, self->fd, 10, 0);
-	entry = kvmfd_only_entry(self->fd);
+	entry = device_only_entry(self->fd);
 	EXPECT_EQ(GSI, entry.gsi);
 	EXPECT_EQ(0, entry.flags);
 }
@@ -135,7 +139,7 @@ TEST_F(irqfd, msi_to_all_is_deferred)
 	FLUSH_AND_DEASSIGN();
 	EXPECT_INTERRUPTS(1, VECTOR);
 	if (variant->kvmfd)
-		EXPECT_EQ(1, kvmfd_info(self->fd).retired_deferred_calls);
+		EXPECT_EQ(1, device_info(self->fd).retired_deferred_calls);
 }
 
 TEST_F(irqfd, msi_to_nobody)
@@ -147,12 +151,58 @@ TEST_F(irqfd, msi_to_nobody)
 	EXPECT_INTERRUPTS(0, VECTOR);
 }
 
+/* IDs of 32 bits: the upper ones are in the other half of the address. */
+TEST_F(irqfd, msi_wide_destination)
+{
+	struct kvm_irq_routing_entry entry = route_msi(GSI, BROADCAST, VECTOR);
+
+	vm_enable_cap(self->guest.vm, KVM_CAP_X2APIC_API,
+		      KVM_X2APIC_API_USE_32BIT_IDS |
+			      KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
+	guest_set_routing(&self->guest, &entry, 1);
+	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
+	/* 255 is one of them, and nobody's. */
+	eventfd_ring(self->efd);
+	EXPECT_INTERRUPTS(0, VECTOR);
+	if (variant->kvmfd)
+		expect_counts(_metadata, self->fd, 1, 0);
+
+	entry.u.msi.address_hi = 0xffffff00;
+	guest_set_routing(&self->guest, &entry, 1);
+	eventfd_ring(self->efd);
+	if (variant->kvmfd)
+		expect_counts(_metadata, self->fd, 1, 1);
+	FLUSH_AND_DEASSIGN();
+	EXPECT_INTERRUPTS(1, VECTOR);
+}
+
+/* KVM cannot look a logical destination up then. */
+TEST_F(irqfd, msi_logical_with_mixed_modes)
+{
+	struct kvm_irq_routing_entry entry = route_msi(GSI, 1, VECTOR);
+	struct kvm_vcpu *xapic = vm_vcpu_add(self->guest.vm, 1, NULL);
+	struct kvm_lapic_state state;
+	uint32_t *regs = (uint32_t *)state.regs;
+
+	/* On, in flat mode, and not the one that is meant. */
+	vcpu_ioctl(xapic, KVM_GET_LAPIC, &state);
+	regs[APIC_SPIV / 4] |= APIC_SPIV_APIC_ENABLED;
+	regs[APIC_LDR / 4] = 1 << 1 << 24;
+	vcpu_ioctl(xapic, KVM_SET_LAPIC, &state);
+
+	entry.u.msi.address_lo |= 1 << 2;
+	guest_set_routing(&self->guest, &entry, 1);
+	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
+	eventfd_ring(self->efd);
+	if (variant->kvmfd)
+		expect_counts(_metadata, self->fd, 0, 1);
+	FLUSH_AND_DEASSIGN();
+	EXPECT_INTERRUPTS(1, VECTOR);
+}
+
 static uint8_t pic_pending(struct guest *guest)
 {
-	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
-
-	vm_ioctl(guest->vm, KVM_GET_IRQCHIP, &chip);
-	return chip.chip.pic.irr;
+	return guest_irqchip(guest, KVM_IRQCHIP_PIC_MASTER).chip.pic.irr;
 }
 
 TEST_F(irqfd, pic_pin)
@@ -169,20 +219,14 @@ TEST_F(irqfd, pic_pin)
 
 TEST_F(irqfd, ioapic_pin)
 {
-	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+	struct kvm_irqchip chip = guest_irqchip(&self->guest, KVM_IRQCHIP_PIC_MASTER);
 	int i;
 
 	/* The PIC, which has the same pin, is to keep quiet. */
-	vm_ioctl(self->guest.vm, KVM_GET_IRQCHIP, &chip);
 	chip.chip.pic.imr = 0xff;
 	vm_ioctl(self->guest.vm, KVM_SET_IRQCHIP, &chip);
 
-	/* Edge, fixed, to the vCPU; not masked. */
-	chip.chip_id = KVM_IRQCHIP_IOAPIC;
-	vm_ioctl(self->guest.vm, KVM_GET_IRQCHIP, &chip);
-	chip.chip.ioapic.redirtbl[PIC_GSI].bits = VECTOR;
-	vm_ioctl(self->guest.vm, KVM_SET_IRQCHIP, &chip);
-
+	guest_program_ioapic(&self->guest, PIC_GSI, VECTOR, EDGE);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, irqfd(self->fd, self->efd, PIC_GSI, 0));
 		eventfd_ring(self->efd);
@@ -191,6 +235,7 @@ TEST_F(irqfd, ioapic_pin)
 	}
 }
 
+/* GenieZone lost it. */
 TEST_F(irqfd, pending_at_assign)
 {
 	route(&self->guest, THE_VCPU, VECTOR);
@@ -246,7 +291,7 @@ TEST_F(irqfd, closed_eventfd)
 	/* Waits for tear-downs that are under way. */
 	ASSERT_EQ(0, irqfd(self->fd, other, GSI, DEASSIGN));
 	if (variant->kvmfd)
-		EXPECT_EQ(0, kvmfd_info(self->fd).nr_irqfds);
+		EXPECT_EQ(0, device_info(self->fd).nr_irqfds);
 
 	self->efd = other;
 	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
@@ -276,6 +321,7 @@ TEST_F(irqfd, routing_change)
 	EXPECT_INTERRUPTS(0, VECTOR);
 }
 
+/* CVE-2017-1000252: a BUG() if there was no such GSI. */
 TEST_F(irqfd, any_gsi)
 {
 	static const uint32_t gsis[] = { 0, 23, 24, 1023, 4095, 4096, 0x7fffffff,
@@ -298,7 +344,7 @@ TEST_F(irqfd, one_eventfd_one_irqfd)
 	EXPECT_EQ(EBUSY, irqfd(self->fd, self->efd, GSI + 1, 0));
 	EXPECT_EQ(EBUSY, irqfd(self->fd, dupped, GSI + 1, 0));
 	if (variant->kvmfd)
-		EXPECT_EQ(1, kvmfd_info(self->fd).nr_irqfds);
+		EXPECT_EQ(1, device_info(self->fd).nr_irqfds);
 	close(dupped);
 }
 
@@ -314,7 +360,7 @@ TEST_F(irqfd, wrong_fd)
 	EXPECT_EQ(EBADF, irqfd(self->fd, -1, GSI, DEASSIGN));
 	EXPECT_EQ(EINVAL, irqfd(self->fd, self->guest.vm->fd, GSI, DEASSIGN));
 	if (variant->kvmfd)
-		EXPECT_EQ(0, kvmfd_info(self->fd).nr_irqfds);
+		EXPECT_EQ(0, device_info(self->fd).nr_irqfds);
 }
 
 TEST_F(irqfd, flags)
@@ -332,7 +378,7 @@ TEST_F(irqfd, flags)
 TEST_F(irqfd, no_interrupt_controller)
 {
 	struct kvm_vm *vm = vm_create_barebones();
-	int fd = variant->kvmfd ? kvmfd_open_attached(vm->fd) : vm->fd;
+	int fd = variant->kvmfd ? device_open_attached(vm->fd) : vm->fd;
 
 	EXPECT_EQ(EINVAL, irqfd(fd, self->efd, GSI, 0));
 	/* Before the fd is looked at. */
@@ -341,73 +387,6 @@ TEST_F(irqfd, no_interrupt_controller)
 	if (variant->kvmfd)
 		close(fd);
 	kvm_vm_free(vm);
-}
-
-/* --- where kvmfd is not as KVM ------------------------------------------ */
-
-FIXTURE(own)
-{
-	struct guest guest;
-	int fd;
-	int efd;
-};
-
-FIXTURE_SETUP(own)
-{
-	guest_create(&self->guest);
-	self->fd = kvmfd_open_attached(self->guest.vm->fd);
-	self->efd = new_eventfd();
-}
-
-FIXTURE_TEARDOWN(own)
-{
-	close(self->fd);
-	kvm_vm_free(self->guest.vm);
-	close(self->efd);
-}
-
-TEST_F(own, resample_is_not_there_yet)
-{
-	EXPECT_EQ(EOPNOTSUPP, irqfd(self->fd, self->efd, GSI, RESAMPLE));
-	EXPECT_EQ(0, kvmfd_info(self->fd).nr_irqfds);
-}
-
-TEST_F(own, one_eventfd_in_all_vms)
-{
-	struct kvm_vm *other = vm_create(1);
-	int fd = kvmfd_open_attached(other->fd);
-
-	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
-	EXPECT_EQ(EBUSY, irqfd(fd, self->efd, GSI, 0));
-	EXPECT_EQ(0, kvmfd_info(fd).nr_irqfds);
-	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, DEASSIGN));
-	EXPECT_EQ(0, irqfd(fd, self->efd, GSI, 0));
-	close(fd);
-	EXPECT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
-	kvm_vm_free(other);
-}
-
-TEST_F(own, eventfd_that_kvm_has)
-{
-	ASSERT_EQ(0, irqfd(self->guest.vm->fd, self->efd, GSI, 0));
-	EXPECT_EQ(EBUSY, irqfd(self->fd, self->efd, GSI, 0));
-	ASSERT_EQ(0, irqfd(self->guest.vm->fd, self->efd, GSI, DEASSIGN));
-	EXPECT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
-}
-
-/* KVM looks for others since 7.2 only; what it then adds never hears a thing. */
-TEST_F(own, eventfd_that_kvm_gets_too)
-{
-	struct kvmfd_entry entry;
-	int err;
-
-	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
-	err = irqfd(self->guest.vm->fd, self->efd, GSI, 0);
-	EXPECT_TRUE(!err || err == EBUSY);
-	eventfd_ring(self->efd);
-	entry = kvmfd_only_entry(self->fd);
-	EXPECT_EQ(1, entry.inline_calls + entry.deferred_calls);
-	EXPECT_EQ(0, eventfd_take(self->efd));
 }
 
 TEST_HARNESS_MAIN

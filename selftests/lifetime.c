@@ -17,17 +17,22 @@
 #include "client.h"
 #include "guest.h"
 #include "harness.h"
+#include "level.h"
 
 #define ADDR   (GUEST_MMIO_BASE + 0x1800)
 #define GSI    24
 #define ROUNDS 50
 
-/* One of each: a doorbell, which rings @kick, and an irqfd, driven by @call. */
+/*
+ * One of each: a doorbell, which rings @kick, an irqfd, driven by @call, and one
+ * that is resampled, with its line raised or about to be.
+ */
 struct whole {
 	struct guest guest;
 	int fd;
 	int kick;
 	int call;
+	struct source level;
 };
 
 static void whole_create(struct whole *whole)
@@ -37,13 +42,30 @@ static void whole_create(struct whole *whole)
 
 	guest_create(&whole->guest);
 	guest_set_routing(&whole->guest, &entry, 1);
-	whole->fd = kvmfd_open_attached(whole->guest.vm->fd);
+	whole->fd = device_open_attached(whole->guest.vm->fd);
 	whole->kick = new_eventfd();
 	whole->call = new_eventfd();
+	whole->level = new_source();
 	err = ioeventfd(whole->fd, whole->kick, ADDR, 0, 0, 0);
 	if (!err)
 		err = irqfd(whole->fd, whole->call, GSI, 0);
+	if (!err)
+		err = assign(whole->fd, &whole->level, PIN);
 	TEST_ASSERT(!err, "assign: %s", strerror(err));
+	eventfd_ring(whole->level.call);
+}
+
+/* What the guest rings, and what interrupts it. */
+static void close_kick(struct whole *whole)
+{
+	close(whole->kick);
+	close(whole->level.resample);
+}
+
+static void close_call(struct whole *whole)
+{
+	close(whole->call);
+	close(whole->level.call);
 }
 
 /* The vCPU's file is also kept by the mapping of its run area. */
@@ -65,9 +87,9 @@ TEST(vm_ends_with_its_last_fd)
 	EXPECT_EQ(vms + 1, count_vms());
 	close(whole.guest.vm->fd);
 	EXPECT_EQ(vms, count_vms());
-	EXPECT_EQ(KVMFD_STATE_GONE, kvmfd_info(whole.fd).state);
-	EXPECT_EQ(0, kvmfd_info(whole.fd).nr_ioeventfds);
-	EXPECT_EQ(0, kvmfd_info(whole.fd).nr_irqfds);
+	EXPECT_EQ(KVMFD_STATE_GONE, device_info(whole.fd).state);
+	EXPECT_EQ(0, device_info(whole.fd).nr_ioeventfds);
+	EXPECT_EQ(0, device_info(whole.fd).nr_irqfds);
 	close(whole.fd);
 }
 
@@ -83,15 +105,15 @@ TEST(vm_fd_closed_first)
 
 	/* As in KVM: the irqfds end, the doorbells go on with the vCPUs. */
 	close(whole.guest.vm->fd);
-	EXPECT_EQ(KVMFD_STATE_GONE, kvmfd_info(whole.fd).state);
-	EXPECT_EQ(0, kvmfd_info(whole.fd).nr_irqfds);
-	EXPECT_EQ(1, kvmfd_info(whole.fd).retired_inline_calls);
+	EXPECT_EQ(KVMFD_STATE_GONE, device_info(whole.fd).state);
+	EXPECT_EQ(0, device_info(whole.fd).nr_irqfds);
+	EXPECT_EQ(1, device_info(whole.fd).retired_inline_calls);
 	eventfd_ring(whole.call);
 	EXPECT_EQ(1, eventfd_take(whole.call));
 
 	EXPECT_EQ(0, guest_write(&whole.guest, SPACE_MMIO, ADDR, 4, 0));
 	EXPECT_EQ(1, eventfd_take(whole.kick));
-	EXPECT_EQ(2, kvmfd_only_entry(whole.fd).hits);
+	EXPECT_EQ(2, device_only_entry(whole.fd).hits);
 
 	/* Without the attachment there is no doorbell either. */
 	close(whole.fd);
@@ -107,11 +129,11 @@ TEST(vm_fd_duplicated)
 	whole_create(&whole);
 	dupped = dup(whole.guest.vm->fd);
 	close(whole.guest.vm->fd);
-	EXPECT_EQ(KVMFD_STATE_ATTACHED, kvmfd_info(whole.fd).state);
+	EXPECT_EQ(KVMFD_STATE_ATTACHED, device_info(whole.fd).state);
 	EXPECT_EQ(0, irqfd(whole.fd, whole.call, GSI, KVM_IRQFD_FLAG_DEASSIGN));
 	EXPECT_EQ(0, irqfd(whole.fd, whole.call, GSI, 0));
 	close(dupped);
-	EXPECT_EQ(KVMFD_STATE_GONE, kvmfd_info(whole.fd).state);
+	EXPECT_EQ(KVMFD_STATE_GONE, device_info(whole.fd).state);
 	close(whole.fd);
 }
 
@@ -137,10 +159,10 @@ static void close_thing(struct whole *whole, enum thing thing)
 		close(whole->fd);
 		break;
 	case THE_KICK:
-		close(whole->kick);
+		close_kick(whole);
 		break;
 	case THE_CALL:
-		close(whole->call);
+		close_call(whole);
 		break;
 	case NR_THINGS:
 		break;
@@ -223,7 +245,7 @@ static void attach_and_ring(int fd)
 	guest_create(&whole.guest);
 	whole.kick = new_eventfd();
 	whole.call = new_eventfd();
-	err = kvmfd_attach(fd, whole.guest.vm->fd);
+	err = -kvmfd_attach_vm(fd, whole.guest.vm->fd, 0, 0, NULL);
 	if (!err)
 		err = ioeventfd(fd, whole.kick, ADDR, 0, 0, 0);
 	if (!err)
@@ -235,7 +257,7 @@ static void attach_and_ring(int fd)
 TEST(killed_while_it_rings)
 {
 	unsigned int vms = count_vms();
-	int status, fd = kvmfd_open();
+	int status, fd = device_open();
 	struct kvmfd_info info;
 	struct kvmfd_entry entry;
 	pid_t pid;
@@ -249,8 +271,8 @@ TEST(killed_while_it_rings)
 	do {
 		sched_yield();
 		ASSERT_EQ(0, waitpid(pid, &status, WNOHANG));
-		info = kvmfd_info(fd);
-	} while (info.state != KVMFD_STATE_ATTACHED || kvmfd_entries(fd, &entry, 1) != 1 ||
+		info = device_info(fd);
+	} while (info.state != KVMFD_STATE_ATTACHED || device_entries(fd, &entry, 1) != 1 ||
 		 !entry.hits);
 
 	ASSERT_EQ(0, kill(pid, SIGKILL));
@@ -258,7 +280,7 @@ TEST(killed_while_it_rings)
 	EXPECT_TRUE(WIFSIGNALED(status));
 
 	/* It was another process's, and kept nothing of it alive. */
-	info = kvmfd_info(fd);
+	info = device_info(fd);
 	EXPECT_EQ(KVMFD_STATE_GONE, info.state);
 	EXPECT_EQ(0, info.nr_ioeventfds);
 	EXPECT_EQ(0, info.nr_irqfds);
@@ -288,6 +310,7 @@ TEST(killed_at_once)
 	}
 }
 
+/* KVM could be unloaded under its VMs (5f6de5cbebee). */
 TEST(module_in_use)
 {
 	struct whole whole;
@@ -318,18 +341,19 @@ static void *close_kvmfd(void *arg)
 	return NULL;
 }
 
-static void *close_call(void *arg)
+static void *close_calls(void *arg)
 {
 	struct race *race = arg;
 
 	pthread_barrier_wait(&race->start);
-	close(race->whole.call);
+	close_call(&race->whole);
 	return NULL;
 }
 
 static void *assign_until_gone(void *arg)
 {
 	struct race *race = arg;
+	struct source level = new_source();
 	int efd = new_eventfd(), err = 0;
 
 	pthread_barrier_wait(&race->start);
@@ -340,9 +364,14 @@ static void *assign_until_gone(void *arg)
 		if (!err)
 			err = irqfd(race->whole.fd, efd, GSI, KVM_IRQFD_FLAG_DEASSIGN);
 		if (!err)
+			err = assign(race->whole.fd, &level, PIN + 1);
+		if (!err)
+			err = deassign(race->whole.fd, &level, PIN + 1);
+		if (!err)
 			err = ioeventfd(race->whole.fd, efd, ADDR + 8, 4,
 					KVM_IOEVENTFD_FLAG_DEASSIGN, 0);
 	}
+	close_source(&level);
 	close(efd);
 	return (void *)(long)err;
 }
@@ -386,8 +415,8 @@ TEST_F(races, vm_close_and_kvmfd_close)
 
 	for (i = 0; i < ROUNDS; i++) {
 		race_against_close(&self->race, close_kvmfd);
-		close(self->race.whole.kick);
-		close(self->race.whole.call);
+		close_kick(&self->race.whole);
+		close_call(&self->race.whole);
 		ASSERT_EQ(self->vms, count_vms());
 	}
 }
@@ -397,11 +426,11 @@ TEST_F(races, vm_close_and_eventfd_close)
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		race_against_close(&self->race, close_call);
+		race_against_close(&self->race, close_calls);
 		ASSERT_EQ(self->vms, count_vms());
-		ASSERT_EQ(0, kvmfd_info(self->race.whole.fd).nr_irqfds);
+		ASSERT_EQ(0, device_info(self->race.whole.fd).nr_irqfds);
 		close(self->race.whole.fd);
-		close(self->race.whole.kick);
+		close_kick(&self->race.whole);
 	}
 }
 
@@ -412,11 +441,11 @@ TEST_F(races, vm_close_and_assign)
 	for (i = 0; i < ROUNDS; i++) {
 		ASSERT_EQ(ENODEV, race_against_close(&self->race, assign_until_gone));
 		ASSERT_EQ(self->vms, count_vms());
-		ASSERT_EQ(0, kvmfd_info(self->race.whole.fd).nr_ioeventfds);
-		ASSERT_EQ(0, kvmfd_info(self->race.whole.fd).nr_irqfds);
+		ASSERT_EQ(0, device_info(self->race.whole.fd).nr_ioeventfds);
+		ASSERT_EQ(0, device_info(self->race.whole.fd).nr_irqfds);
 		close(self->race.whole.fd);
-		close(self->race.whole.kick);
-		close(self->race.whole.call);
+		close_kick(&self->race.whole);
+		close_call(&self->race.whole);
 	}
 }
 

@@ -3,6 +3,12 @@
  * KVMFD_IOEVENTFD: doorbells that look at some bits of the value only.
  */
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -24,7 +30,7 @@ FIXTURE(mask)
 FIXTURE_SETUP(mask)
 {
 	guest_create(&self->guest);
-	self->fd = kvmfd_open_attached(self->guest.vm->fd);
+	self->fd = device_open_attached(self->guest.vm->fd);
 	self->a = new_eventfd();
 	self->b = new_eventfd();
 }
@@ -37,9 +43,10 @@ FIXTURE_TEARDOWN(mask)
 	kvm_vm_free(self->guest.vm);
 }
 
-#define ASSIGN(efd, data, mask) masked_ioeventfd(self->fd, efd, ADDR, DATAMATCH, data, mask)
-#define UNASSIGN(efd, data, mask) \
-	masked_ioeventfd(self->fd, efd, ADDR, DATAMATCH | DEASSIGN, data, mask)
+#define CALL(efd, flags, data, mask) \
+	masked_ioeventfd(self->fd, efd, ADDR, 4, flags, data, mask)
+#define ASSIGN(efd, data, mask)   CALL(efd, DATAMATCH, data, mask)
+#define UNASSIGN(efd, data, mask) CALL(efd, DATAMATCH | DEASSIGN, data, mask)
 
 /* The write rings @a, @b or neither of them, and then it leaves the kernel. */
 #define EXPECT_RINGS(on_a, on_b, value)                                           \
@@ -69,14 +76,14 @@ TEST_F(mask, full_is_kvms_own_form)
 	EXPECT_RINGS(0, 0, 8);
 	EXPECT_EQ(0, ioeventfd(self->fd, self->a, ADDR, 4, DATAMATCH | DEASSIGN, 7));
 	EXPECT_EQ(0, ioeventfd(self->fd, self->a, ADDR, 4, 0, 0));
-	EXPECT_EQ(0, masked_ioeventfd(self->fd, self->a, ADDR, DEASSIGN, 0, 0));
+	EXPECT_EQ(0, CALL(self->a, DEASSIGN, 0, 0));
 }
 
 TEST_F(mask, goes_with_datamatch_only)
 {
 	EXPECT_EQ(EINVAL, ASSIGN(self->a, 1, 0));
-	EXPECT_EQ(EINVAL, masked_ioeventfd(self->fd, self->a, ADDR, 0, 0, 1));
-	EXPECT_EQ(0, kvmfd_info(self->fd).nr_ioeventfds);
+	EXPECT_EQ(EINVAL, CALL(self->a, 0, 0, 1));
+	EXPECT_EQ(0, device_info(self->fd).nr_ioeventfds);
 }
 
 /* Collisions: whenever some value would hit both. */
@@ -118,8 +125,8 @@ TEST_F(mask, deassign_names_it)
 	EXPECT_EQ(ENOENT, UNASSIGN(self->a, 0x1, 0xffff));
 	EXPECT_EQ(ENOENT, UNASSIGN(self->a, 0x2, 0xff));
 	EXPECT_EQ(ENOENT, UNASSIGN(self->b, 0x1, 0xff));
-	EXPECT_EQ(ENOENT, masked_ioeventfd(self->fd, self->a, ADDR, DEASSIGN, 0, 0));
-	EXPECT_EQ(ENOENT, masked_ioeventfd(self->fd, self->a, ADDR, DEASSIGN, 0x1, 0xff));
+	EXPECT_EQ(ENOENT, CALL(self->a, DEASSIGN, 0, 0));
+	EXPECT_EQ(ENOENT, CALL(self->a, DEASSIGN, 0x1, 0xff));
 	EXPECT_RINGS(1, 0, 0x1);
 	EXPECT_EQ(0, UNASSIGN(self->a, 0xff01, 0xff));
 	EXPECT_EQ(ENOENT, UNASSIGN(self->a, 0x1, 0xff));
@@ -128,12 +135,16 @@ TEST_F(mask, deassign_names_it)
 
 TEST_F(mask, as_many_as_the_limit)
 {
-	unsigned int i, max = kvmfd_info(self->fd).max_masks;
+	unsigned int i, max = device_info(self->fd).max_masks;
 
 	/* Bit 0 tells the first from the others, bit 1 the second, and so on. */
 	for (i = 0; i < max; i++)
 		ASSERT_EQ(0, ASSIGN(self->a, 1ULL << i, (2ULL << i) - 1));
 	EXPECT_EQ(ENOSPC, ASSIGN(self->b, 1ULL << max, (2ULL << max) - 1));
+	/* It is not max_ioeventfds that has been reached. */
+	EXPECT_EQ(max, device_info(self->fd).nr_ioeventfds);
+	EXPECT_LT(max, device_info(self->fd).max_ioeventfds);
+	EXPECT_EQ(0, masked_ioeventfd(self->fd, self->b, ADDR + 8, 4, DATAMATCH, 0, 0x30));
 	for (i = 0; i < max; i++)
 		EXPECT_RINGS(1, 0, 1U << i);
 	EXPECT_RINGS(0, 0, 1U << max);
@@ -153,10 +164,73 @@ TEST_F(mask, is_listed)
 	struct kvmfd_entry entry;
 
 	ASSERT_EQ(0, ASSIGN(self->a, 0x1234, 0xff));
-	entry = kvmfd_only_entry(self->fd);
+	entry = device_only_entry(self->fd);
 	EXPECT_EQ(0x34, entry.datamatch);
 	EXPECT_EQ(0xff, entry.mask);
 	EXPECT_EQ(DATAMATCH, entry.flags);
+}
+
+/* Of two masks that overlap, so that each is compared with all that are there. */
+static void make_longest_batch(void)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	int i, fd = device_open_attached(vm->fd), efd = new_eventfd();
+	int nr = device_info(fd).max_batch;
+	struct kvmfd_change *changes = calloc(nr, sizeof(*changes));
+
+	TEST_ASSERT(changes, "out of memory");
+	for (i = 0; i < nr; i++)
+		changes[i] = (struct kvmfd_change) {
+			.kind = KVMFD_ENTRY_IOEVENTFD,
+			.flags = DATAMATCH,
+			.addr = ADDR,
+			.data = (uint64_t)i << 2,
+			.mask = i % 2 ? ~1ULL : ~2ULL,
+			.len = 4,
+			.fd = efd,
+		};
+	kvmfd_batch(fd, changes, nr, NULL);
+	_exit(0);
+}
+
+/* How long a process has been in the kernel, in ticks of 10 ms. */
+static unsigned int kernel_ticks(pid_t pid)
+{
+	const char *fields = "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %u";
+	unsigned int ticks;
+	char path[32];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	TEST_ASSERT(f && fscanf(f, fields, &ticks) == 1, "cannot read %s", path);
+	fclose(f);
+	return ticks;
+}
+
+#define KILLED_AFTER 200
+#define PATIENCE_MS  30000
+
+TEST(killed_in_a_long_batch)
+{
+	struct pollfd exited = { .events = POLLIN };
+	pid_t pid = fork();
+	int status;
+
+	ASSERT_LE(0, pid);
+	if (!pid)
+		make_longest_batch();
+	exited.fd = syscall(SYS_pidfd_open, pid, 0);
+	ASSERT_LE(0, exited.fd);
+	/* Nobody tells how far a call has come. */
+	while (kernel_ticks(pid) < KILLED_AFTER)
+		ASSERT_EQ(0, poll(&exited, 1, 10));
+
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(1, poll(&exited, 1, PATIENCE_MS));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	close(exited.fd);
 }
 
 TEST_HARNESS_MAIN

@@ -21,7 +21,7 @@ FIXTURE(smoke)
 FIXTURE_SETUP(smoke)
 {
 	guest_create(&self->guest);
-	self->fd = kvmfd_open_attached(self->guest.vm->fd);
+	self->fd = device_open_attached(self->guest.vm->fd);
 	self->efd = new_eventfd();
 }
 
@@ -37,7 +37,7 @@ TEST_F(smoke, doorbell)
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, GUEST_MMIO_BASE, 4, 0, 0));
 	EXPECT_EQ(0, guest_write(&self->guest, SPACE_MMIO, GUEST_MMIO_BASE, 4, 1));
 	EXPECT_EQ(1, eventfd_take(self->efd));
-	EXPECT_EQ(1, kvmfd_only_entry(self->fd).hits);
+	EXPECT_EQ(1, device_only_entry(self->fd).hits);
 
 	/* Nobody else took the write: without the doorbell it leaves the kernel. */
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, GUEST_MMIO_BASE, 4,
@@ -55,7 +55,7 @@ TEST_F(smoke, msi)
 	guest_set_routing(&self->guest, &route, 1);
 	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
 	eventfd_ring(self->efd);
-	EXPECT_EQ(1, kvmfd_only_entry(self->fd).inline_calls);
+	EXPECT_EQ(1, device_only_entry(self->fd).inline_calls);
 	guest_take_interrupts(&self->guest);
 	EXPECT_EQ(1, guest_interrupts(&self->guest, GUEST_VECTOR));
 }

@@ -9,7 +9,7 @@ void chance_seed(uint64_t seed)
 }
 
 /* splitmix64: what follows from neighbouring seeds has nothing in common. */
-static uint64_t next(void)
+uint64_t chance_bits(void)
 {
 	uint64_t z = state += 0x9e3779b97f4a7c15;
 
@@ -20,7 +20,7 @@ static uint64_t next(void)
 
 unsigned int chance_below(unsigned int n)
 {
-	return next() % n;
+	return chance_bits() % n;
 }
 
 bool chance(unsigned int percent)

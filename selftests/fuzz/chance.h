@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 void chance_seed(uint64_t seed);
+uint64_t chance_bits(void);
 /* 0 to @n - 1 */
 unsigned int chance_below(unsigned int n);
 /* True @percent times of 100. */

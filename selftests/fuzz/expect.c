@@ -92,7 +92,7 @@ void expect_by(const struct rules *rules)
  * The fewer doorbells are on the bus the better is the example, unless they may have
  * been others when the guest wrote.
  */
-static void complain_of(enum side side, enum complaint kind, const struct piece *p,
+static void complain_of(enum side side, enum fault fault, const struct piece *p,
 			const struct model *m)
 {
 	char bells[3072] = "";
@@ -107,10 +107,10 @@ static void complain_of(enum side side, enum complaint kind, const struct piece 
 		n++;
 		if (end < sizeof(bells))
 			end += snprintf(bells + end, sizeof(bells) - end,
-					bell->wildcard ? " (%#lx, %u)" : " (%#lx, %u, data %#lx)",
-					bell->addr, bell->len, bell->datamatch);
+					" (%#lx, %u, data %#lx, mask %#lx)", bell->addr, bell->len,
+					bell->data, bell->mask);
 	}
-	complain(side == KVMFD, kind, nr_states > 1 ? n + MODEL_MAX : n,
+	complain(side, fault, nr_states > 1 ? n + MODEL_MAX : n,
 		 "%s (%#lx, %u, data %#lx), doorbells%s:%s",
 		 p->bus == MODEL_MMIO ? "MMIO" : "PIO", p->addr, p->len, p->value,
 		 nr_states > 1 ? " after the last call" : "", bells);
@@ -166,7 +166,7 @@ void expect_exits(enum side side, struct burst_vcpu *vcpus, const struct rules *
 		const struct burst_exit *e = vcpus[i].exits;
 
 		if (vcpus[i].nr_exits)
-			complain(side == KVMFD, STRAYED, 0, "(%#lx, %u, data %#lx), write %u",
+			complain(side, STRAYED, 0, "(%#lx, %u, data %#lx), write %u",
 				 e->addr, e->len, e->value, e->write);
 		vcpus[i].nr_exits = 0;
 	}

@@ -11,13 +11,15 @@
 /* A debug kernel takes a few seconds. */
 #define LIMIT_SECONDS 60
 
-static struct {
+struct complaint {
 	unsigned int count;
 	unsigned int size;
 	char example[4096];
-} complaints[2][COMPLAINTS];
+};
 
-static const char *const headings[COMPLAINTS] = {
+static struct complaint complaints[SIDES][FAULTS];
+
+static const char *const headings[FAULTS] = {
 	[MISSED] = "missed a write that rings a doorbell",
 	[TOOK] = "took a write that is nobody's",
 	[STRAYED] = "sent a write to user space that nobody made",
@@ -72,9 +74,9 @@ void round_step(unsigned int n)
 	step += n;
 }
 
-void complain(bool kvmfd, enum complaint kind, unsigned int size, const char *format, ...)
+void complain(enum side side, enum fault fault, unsigned int size, const char *format, ...)
 {
-	typeof(complaints[0][0]) *c = &complaints[kvmfd][kind];
+	struct complaint *c = &complaints[side][fault];
 	va_list args;
 	int n;
 
@@ -91,17 +93,18 @@ void complain(bool kvmfd, enum complaint kind, unsigned int size, const char *fo
 
 bool round_verdict(void)
 {
+	enum fault fault;
 	bool clean = true;
-	int kvmfd, kind;
+	enum side side;
 
-	for (kvmfd = 0; kvmfd < 2; kvmfd++) {
-		for (kind = 0; kind < COMPLAINTS; kind++) {
-			typeof(complaints[0][0]) *c = &complaints[kvmfd][kind];
+	for (side = 0; side < SIDES; side++) {
+		for (fault = 0; fault < FAULTS; fault++) {
+			const struct complaint *c = &complaints[side][fault];
 
 			if (!c->count)
 				continue;
-			printf("# %s %s: %u times\n#   %s", kvmfd ? "kvmfd" : "KVM",
-			       headings[kind], c->count, c->example);
+			printf("# %s %s: %u times\n#   %s", side == KVM ? "KVM" : "kvmfd",
+			       headings[fault], c->count, c->example);
 			clean = false;
 		}
 	}

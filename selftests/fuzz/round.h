@@ -9,28 +9,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "slots.h"
+
 /* Until round_end(), a round that takes too long, or ends the program, is named. */
 void round_begin(uint64_t seed, unsigned int steps);
 void round_end(void);
 /* Begins the next @n steps. */
 void round_step(unsigned int n);
 
-enum complaint {
+enum fault {
 	MISSED,
 	TOOK,
 	STRAYED,
 	MISCOUNTED,
 	ANSWERED,
 	LISTED,
-	COMPLAINTS,
+	FAULTS,
 };
 
 /*
- * About kvmfd, or else about KVM.  Thousands of writes may go wrong in the same way:
- * of each kind, the example with the smallest @size is kept.
+ * Thousands of writes may go wrong in the same way: of each fault, the example with
+ * the smallest @size is kept.
  */
 void __attribute__((format(printf, 4, 5)))
-complain(bool kvmfd, enum complaint kind, unsigned int size, const char *format, ...);
+complain(enum side side, enum fault fault, unsigned int size, const char *format, ...);
 
 /* Prints the complaints since the last time.  Returns whether there were none. */
 bool round_verdict(void);

@@ -85,9 +85,9 @@ static unsigned int any_width(enum space space)
 }
 
 /* Some have bits that a narrow write has not. */
-static uint64_t any_data(void)
+static uint64_t any_value(void)
 {
-	static const uint64_t data[] = {
+	static const uint64_t values[] = {
 		0,
 		1,
 		0x80,
@@ -100,7 +100,28 @@ static uint64_t any_data(void)
 		UINT64_MAX,
 	};
 
-	return any_of(data);
+	return any_of(values);
+}
+
+/*
+ * More than there may be at one place.  Most have the bits in common in which the
+ * values above differ, or there would be few that do not collide.
+ */
+static uint64_t any_mask(void)
+{
+	static const uint64_t masks[] = {
+		0x1,
+		0xf0,
+		0xff,
+		0x1ff,
+		0xffff,
+		0x100ff,
+		0xffffffff,
+		0x1000000ff,
+		UINT64_MAX,
+	};
+
+	return any_of(masks);
 }
 
 static const struct doorbell *any_bell(void)
@@ -120,7 +141,7 @@ static struct burst_write any_write(void)
 		w.addr = any_addr(w.space) - 8 + chance_below(17);
 	while (!reachable(w.space, w.addr));
 	w.len = any_width(w.space);
-	w.value = any_data();
+	w.value = any_value();
 	return w;
 }
 
@@ -142,8 +163,8 @@ static struct burst_write aimed_write(void)
 	w.len = any_width(space);
 	if (bell->len && bell->len <= widest(space) && chance(90))
 		w.len = bell->len;
-	if (!bell->wildcard && chance(80))
-		w.value = bell->datamatch;
+	if (chance(80))
+		w.value = bell->data | (w.value & ~bell->mask);
 	return w;
 }
 
@@ -156,7 +177,7 @@ static unsigned int burst_length(void)
 	return n < steps_left ? n : steps_left;
 }
 
-static void burst(void (*meanwhile)(void))
+static void guest_steps(void (*meanwhile)(void))
 {
 	static struct bursts bursts;
 	unsigned int cpu, i, n;
@@ -176,6 +197,24 @@ static void burst(void (*meanwhile)(void))
 
 /* --- calls -------------------------------------------------------------- */
 
+/* Masks have to meet: often where the oldest is. */
+static void choose_mask(struct call *call)
+{
+	const struct model *m = threeway_model();
+	unsigned int i = 0;
+
+	while (i < m->n && !m->bells[i]->mask)
+		i++;
+	if (i < m->n && chance(70)) {
+		call->addr = m->bells[i]->addr;
+		call->len = m->bells[i]->len;
+		call->flags = m->bells[i]->flags;
+	}
+	call->masked = chance(90);
+	if (call->flags & DATAMATCH)
+		call->mask = any_mask();
+}
+
 static struct call any_assign(void)
 {
 	static const uint32_t lens[] = { 0, 1, 2, 4, 8 };
@@ -185,13 +224,15 @@ static struct call any_assign(void)
 		.addr = any_addr(space),
 		.len = any_of(lens),
 		.flags = space == SPACE_PIO ? PIO : 0,
-		.datamatch = any_data(),
+		.data = any_value(),
 	};
 
-	if (call.len && chance(40))
+	if (call.len && chance(kind->masks ? 80 : 40))
 		call.flags |= DATAMATCH;
 	if (chance(3))
 		call.flags |= CCW;
+	if (kind->masks)
+		choose_mask(&call);
 	return call;
 }
 
@@ -205,7 +246,7 @@ static struct call bad_assign(void)
 	static const uint32_t lens[] = { 3, 5, 7, 9, 16, 1U << 31, UINT32_MAX };
 	struct call call = any_assign();
 
-	switch (chance_below(6)) {
+	switch (chance_below(7)) {
 	case 0:
 		call.len = any_of(lens);
 		break;
@@ -225,6 +266,9 @@ static struct call bad_assign(void)
 	case 5:
 		call.slot = SLOT_NO_EVENTFD;
 		break;
+	case 6:
+		call.mask = call.mask ? 0 : any_mask();
+		break;
 	}
 	return call;
 }
@@ -241,13 +285,18 @@ static struct call deassign(void)
 		.addr = bell->addr,
 		.len = bell->len,
 		.flags = bell->flags | DEASSIGN,
-		.datamatch = bell->wildcard ? any_data() : bell->datamatch,
+		.data = bell->data | (any_value() & ~bell->mask),
+		.mask = bell->mask,
+		.masked = bell->mask && ~bell->mask,
 	};
 	while (call.slot < SLOTS - 1 && slots_eventfd(call.slot) != bell->eventfd)
 		call.slot++;
-	/* Nobody looks at these. */
+	/* In KVM's form nobody looks at these. */
 	if (chance(5))
 		call.flags |= unknown_flag();
+	/* KVM's masks have two forms. */
+	if (kind->masks && chance(50))
+		call.masked = true;
 	return call;
 }
 
@@ -256,7 +305,7 @@ static struct call wrong_deassign(void)
 	struct call other = chance(80) ? any_assign() : bad_assign();
 	struct call call = deassign();
 
-	switch (chance_below(6)) {
+	switch (chance_below(7)) {
 	case 0:
 		call.slot = other.slot;
 		break;
@@ -267,13 +316,16 @@ static struct call wrong_deassign(void)
 		call.len = other.len;
 		break;
 	case 3:
-		call.datamatch = other.datamatch;
+		call.data = other.data;
 		break;
 	case 4:
 		call.flags ^= DATAMATCH;
 		break;
 	case 5:
 		call.flags ^= chance(50) ? PIO : CCW;
+		break;
+	case 6:
+		call.mask = other.mask;
 		break;
 	}
 	return call;
@@ -295,7 +347,7 @@ static void open_or_close(void)
 
 	if (slots_eventfd(slot) < 0)
 		slots_open(slot);
-	else
+	else if (chance(30))
 		slots_close(slot);
 	step_counts.others++;
 }
@@ -305,42 +357,41 @@ static void attach_or_detach(void)
 	if (threeway_attached())
 		threeway_detach();
 	else
-		threeway_attach();
+		threeway_attach(kind->masks);
 	step_counts.others++;
 }
 
-/* One step. */
-static void call(void)
+static void host_step(void)
 {
 	bool few = threeway_model()->n < crowd;
-	unsigned int dice = chance_below(100);
+	unsigned int dice = chance_below(200);
 
 	take_steps(1);
 	if (dice < 1 || !threeway_attached())
 		attach_or_detach();
-	else if (dice < 6)
+	else if (dice < 10)
 		open_or_close();
-	else if (dice < 14)
+	else if (dice < 20)
 		make_call(bad_assign());
-	else if (dice < 24)
+	else if (dice < 40)
 		make_call(wrong_deassign());
-	else if (dice < 27)
+	else if (dice < 45)
 		make_call(last_deassign);
-	else if (dice < (few ? 80 : 50))
+	else if (dice < (few ? 180 : 100))
 		make_call(any_assign());
 	else
 		make_call(deassign());
 }
 
-static void some_calls(void)
+static void host_steps(void)
 {
 	unsigned int n = 1 + chance_below(6);
 
 	while (n-- && steps_left && in_step)
-		call();
+		host_step();
 }
 
-void steps_begin(const struct kind *k, unsigned int steps)
+static void begin(const struct kind *k, unsigned int steps)
 {
 	static const unsigned int crowds[] = { 2, 4, 8, 16, 40 };
 	/* Within a page, and at a page's end; low, anywhere, at the last port. */
@@ -354,13 +405,25 @@ void steps_begin(const struct kind *k, unsigned int steps)
 	choose_addrs(mmio_addrs, GUEST_MMIO_BASE + any_of(mmio_centres));
 	choose_addrs(pio_addrs, any_of(pio_centres));
 	last_deassign = (struct call) { .flags = DEASSIGN };
+	slots_fill();
+	threeway_attach(kind->masks);
 }
 
-bool steps_go(void)
+static void end(void)
 {
-	if (chance(60))
-		call();
-	else
-		burst(kind->calls_meanwhile ? some_calls : NULL);
-	return steps_left && in_step;
+	if (threeway_attached())
+		threeway_detach();
+	slots_clear();
+}
+
+void steps_run(const struct kind *k, unsigned int steps)
+{
+	begin(k, steps);
+	while (steps_left && in_step) {
+		if (chance(80))
+			host_step();
+		else
+			guest_steps(kind->calls_meanwhile ? host_steps : NULL);
+	}
+	end();
 }

@@ -12,6 +12,7 @@ struct kind {
 	bool mmio, pio;
 	unsigned int vcpus;
 	bool calls_meanwhile;
+	bool masks;
 };
 
 struct step_counts {
@@ -22,9 +23,7 @@ struct step_counts {
 
 extern struct step_counts step_counts;
 
-/* Attached, without doorbells, @steps to go. */
-void steps_begin(const struct kind *kind, unsigned int steps);
-/* Goes some of them.  False when there is no more to be done. */
-bool steps_go(void);
+/* From nothing to nothing; fewer steps if kvmfd answers a call wrongly. */
+void steps_run(const struct kind *kind, unsigned int steps);
 
 #endif /* SELFTESTS_FUZZ_STEPS_H */

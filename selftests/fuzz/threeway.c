@@ -13,6 +13,8 @@
 
 static struct burst_vm vms[SIDES];
 static int kvmfd = -1;
+/* KVM, or kvmfd if that is alone with the rules. */
+static enum side first_side;
 static struct rules rules;
 static bool guests_write;
 /* kvmfd's: not after a wrong answer. */
@@ -46,9 +48,11 @@ bool threeway_attached(void)
 	return kvmfd >= 0;
 }
 
-void threeway_attach(void)
+void threeway_attach(bool without_kvm)
 {
-	kvmfd = kvmfd_open_attached(vms[KVMFD].vm->fd);
+	kvmfd = device_open_attached(vms[KVMFD].vm->fd);
+	rules.model.max_masks = device_info(kvmfd).max_masks;
+	first_side = without_kvm ? KVMFD : KVM;
 	in_step = true;
 	hits_known = !guests_write;
 }
@@ -56,14 +60,15 @@ void threeway_attach(void)
 static void check_entry(const struct kvmfd_entry *e, const struct doorbell *bell)
 {
 	if (e->kind != KVMFD_ENTRY_IOEVENTFD || e->flags != bell->flags ||
-	    e->addr != bell->addr || e->len != bell->len || e->datamatch != bell->datamatch ||
-	    e->mask != (bell->wildcard ? 0 : UINT64_MAX))
-		complain(true, LISTED, rules.model.n,
-			 "(%#llx, %u), flags %#x, data %#llx; is (%#lx, %u), flags %#x, data %#lx",
-			 e->addr, e->len, e->flags, e->datamatch, bell->addr, bell->len,
-			 bell->flags, bell->datamatch);
+	    e->addr != bell->addr || e->len != bell->len || e->datamatch != bell->data ||
+	    e->mask != bell->mask)
+		complain(KVMFD, LISTED, rules.model.n,
+			 "(%#llx, %u), flags %#x, data %#llx, mask %#llx; "
+			 "is (%#lx, %u), flags %#x, data %#lx, mask %#lx",
+			 e->addr, e->len, e->flags, e->datamatch, e->mask, bell->addr, bell->len,
+			 bell->flags, bell->data, bell->mask);
 	else if (hits_known && e->hits != bell->hits)
-		complain(true, LISTED, rules.model.n, "(%#lx, %u) with %llu hits; had %lu",
+		complain(KVMFD, LISTED, rules.model.n, "(%#lx, %u) with %llu hits; had %lu",
 			 bell->addr, bell->len, e->hits, bell->hits);
 }
 
@@ -71,21 +76,24 @@ static void check_entry(const struct kvmfd_entry *e, const struct doorbell *bell
 static void check_list(void)
 {
 	static struct kvmfd_entry entries[MODEL_MAX];
-	unsigned int n = kvmfd_entries(kvmfd, entries, MODEL_MAX);
+	unsigned int n = device_entries(kvmfd, entries, MODEL_MAX);
 	unsigned int i;
 
 	if (n != rules.model.n) {
-		complain(true, LISTED, rules.model.n, "%u; are %u", n, rules.model.n);
+		complain(KVMFD, LISTED, rules.model.n, "%u; are %u", n, rules.model.n);
 		return;
 	}
 	for (i = 0; i < n; i++)
 		check_entry(&entries[i], rules.model.bells[i]);
 }
 
-static int kvm_deassign(const struct doorbell *bell)
+static void kvm_deassign(const struct doorbell *bell)
 {
-	return ioeventfd(vms[KVM].vm->fd, eventfd_fd(KVM, bell->eventfd), bell->addr, bell->len,
-			 bell->flags | KVM_IOEVENTFD_FLAG_DEASSIGN, bell->datamatch);
+	int err = ioeventfd(vms[KVM].vm->fd, eventfd_fd(KVM, bell->eventfd), bell->addr,
+			    bell->len, bell->flags | KVM_IOEVENTFD_FLAG_DEASSIGN, bell->data);
+
+	TEST_ASSERT(!err, "KVM does not let go of (%#lx, %u): %s", bell->addr, bell->len,
+		    strerror(err));
 }
 
 void threeway_detach(void)
@@ -99,10 +107,9 @@ void threeway_detach(void)
 
 	while (m->n) {
 		struct doorbell *bell = m->bells[--m->n];
-		int err = kvm_deassign(bell);
 
-		TEST_ASSERT(!err, "KVM does not let go of (%#lx, %u): %s", bell->addr, bell->len,
-			    strerror(err));
+		if (first_side == KVM)
+			kvm_deassign(bell);
 		kvm_search_remove(&rules.search[bell->bus], bell);
 		free(bell);
 	}
@@ -111,24 +118,18 @@ void threeway_detach(void)
 
 static int model_call(const struct call *call)
 {
-	struct kvm_ioeventfd args = {
-		.addr = call->addr,
-		.len = call->len,
-		.flags = call->flags,
-		.datamatch = call->datamatch,
-	};
 	int eventfd = slots_eventfd(call->slot);
 	struct doorbell *bell;
 	int err;
 
 	if (call->flags & KVM_IOEVENTFD_FLAG_DEASSIGN) {
-		err = model_deassign(&rules.model, &args, eventfd, &bell);
+		err = model_deassign(&rules.model, call, eventfd, &bell);
 		if (!err) {
 			kvm_search_remove(&rules.search[bell->bus], bell);
 			free(bell);
 		}
 	} else {
-		err = model_assign(&rules.model, &args, eventfd, &bell);
+		err = model_assign(&rules.model, call, eventfd, &bell);
 		if (!err)
 			kvm_search_insert(&rules.search[bell->bus], bell);
 	}
@@ -138,27 +139,32 @@ static int model_call(const struct call *call)
 
 static int real_call(enum side side, const struct call *call)
 {
-	return ioeventfd(side == KVM ? vms[KVM].vm->fd : kvmfd, slots_fd(side, call->slot),
-			 call->addr, call->len, call->flags, call->datamatch);
+	int fd = side == KVM ? vms[KVM].vm->fd : kvmfd;
+	int eventfd = slots_fd(side, call->slot);
+
+	if (call->masked)
+		return masked_ioeventfd(fd, eventfd, call->addr, call->len, call->flags,
+					call->data, call->mask);
+	return ioeventfd(fd, eventfd, call->addr, call->len, call->flags, call->data);
 }
 
 bool threeway_call(const struct call *call, int *answer)
 {
-	int kvms = real_call(KVM, call);
+	int kvms = first_side == KVM ? real_call(KVM, call) : 0;
 	int ours = real_call(KVMFD, call);
 	int right = -model_call(call);
 
-	TEST_ASSERT(kvms == right, "KVM says %s, the model %s: (%#lx, %u), flags %#x, data %#lx",
-		    strerror(kvms), strerror(right), call->addr, call->len, call->flags,
-		    call->datamatch);
+	TEST_ASSERT(first_side != KVM || kvms == right,
+		    "KVM says %s, the model %s: (%#lx, %u), flags %#x, data %#lx", strerror(kvms),
+		    strerror(right), call->addr, call->len, call->flags, call->data);
 	*answer = right;
 	if (ours == right)
 		return true;
 
 	in_step = false;
-	complain(true, ANSWERED, rules.model.n,
-		 "%s; is %s: (%#lx, %u), flags %#x, data %#lx", strerror(ours), strerror(right),
-		 call->addr, call->len, call->flags, call->datamatch);
+	complain(KVMFD, ANSWERED, rules.model.n,
+		 "%s; is %s: (%#lx, %u), flags %#x, data %#lx, mask %#lx", strerror(ours),
+		 strerror(right), call->addr, call->len, call->flags, call->data, call->mask);
 	return false;
 }
 
@@ -208,32 +214,32 @@ static void find_culprit(enum side side, const struct bursts *bursts)
 			}
 		}
 	}
-	complain(side == KVMFD, MISCOUNTED, UINT_MAX, "%u and %u writes, each of them right alone",
+	complain(side, MISCOUNTED, UINT_MAX, "%u and %u writes, each of them right alone",
 		 bursts->n[0], bursts->n[1]);
 }
 
 void threeway_burst(const struct bursts *bursts, void (*meanwhile)(void))
 {
-	bool right[SIDES];
+	bool right[SIDES] = {};
 	enum side side;
 
 	expect_writes(bursts);
 	expect_by(&rules);
-	for (side = 0; side < SIDES; side++)
+	for (side = first_side; side < SIDES; side++)
 		start(side, bursts);
 	if (meanwhile) {
 		guests_write = true;
 		meanwhile();
 		guests_write = false;
 	}
-	for (side = 0; side < SIDES; side++)
+	for (side = first_side; side < SIDES; side++)
 		wait(side, bursts);
 
-	for (side = 0; side < SIDES; side++) {
+	for (side = first_side; side < SIDES; side++) {
 		expect_exits(side, vms[side].vcpus, &rules);
 		right[side] = expect_signals(side);
 	}
-	for (side = 0; side < SIDES; side++)
+	for (side = first_side; side < SIDES; side++)
 		if (!right[side])
 			find_culprit(side, bursts);
 }

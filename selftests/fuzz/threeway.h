@@ -15,20 +15,14 @@
 #include "model.h"
 #include "slots.h"
 
-/* KVM_IOEVENTFD; the eventfd is that of a slot. */
-struct call {
-	int slot;
-	uint64_t addr;
-	uint32_t len;
-	uint32_t flags;
-	uint64_t datamatch;
-};
-
 /* The VMs live until the program ends. */
 void threeway_create(void);
 
-/* Detaching takes kvmfd's doorbells away; so the others' go as well. */
-void threeway_attach(void);
+/*
+ * Detaching takes kvmfd's doorbells away; so the others' go as well.  KVM knows no
+ * masks: calls that have some are for kvmfd and the rules alone, without it.
+ */
+void threeway_attach(bool without_kvm);
 void threeway_detach(void);
 bool threeway_attached(void);
 
