@@ -13,8 +13,10 @@ release = $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	$(kdir)/include/generated/utsrelease.h 2>/dev/null),$(error KDIR=$(kdir) is no configured kernel))
 moddir = $(CURDIR)/build/module/$(release)
 INSTALL_MOD_PATH ?= $(DESTDIR)
+# What is not for the kernel, with ASan and UBSan if SANITIZE is set.
+user = $(CURDIR)/build$(if $(SANITIZE),/sanitize)
 
-all: module vmm			## the module and kvmfd-vmm (default)
+all: module vmm tools		## the module, kvmfd-vmm, kvmfd and libkvmfd (default)
 
 # Kbuild writes beside the sources, so it gets links to them elsewhere.
 module:				## kvmfd.ko, for the kernel in KDIR
@@ -24,30 +26,60 @@ module:				## kvmfd.ko, for the kernel in KDIR
 	$(MAKE) -C $(kdir) M=$(moddir) modules
 
 vmm:				## kvmfd-vmm, the companion VMM
-	$(MAKE) -C vmm O=$(CURDIR)/build/vmm
+	$(MAKE) -C vmm O=$(user)/vmm
+
+tools:				## kvmfd, the tool, and libkvmfd
+	$(MAKE) -C tools O=$(user)/tools
 
 selftests:			## the tests; KSRC names a kernel source (testhost/fetch source)
-	$(MAKE) -C selftests O=$(CURDIR)/build/selftests KSRC=$(KSRC)
+	$(MAKE) -C selftests O=$(user)/selftests KSRC=$(KSRC)
 
 benchmark:			## the benchmark's program; KSRC as above
 	$(MAKE) -C bench O=$(CURDIR)/build/benchmark KSRC=$(KSRC)
 
-install: module			## module and udev rule (DESTDIR, INSTALL_MOD_PATH)
+install: module tools		## module, udev rule, kvmfd and libkvmfd (DESTDIR, INSTALL_MOD_PATH, PREFIX, LIBDIR)
 	$(MAKE) -C $(kdir) M=$(moddir) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) modules_install
 	$(if $(DESTDIR),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release))
 	install -D -m 644 60-kvmfd.rules $(DESTDIR)/usr/lib/udev/rules.d/60-kvmfd.rules
+	$(MAKE) -C tools O=$(user)/tools install
 
-run:				## boot a guest on kvmfd and check all it did (EVENTFD, NOTIFY, CPUS, QUEUES, KERNEL)
+run:				## boot a guest on kvmfd and check all it did (EVENTFD, NOTIFY, IRQ, ..., see testhost/run --help)
 	testhost/run
 
-check:				## all tests, in the test host (TESTS="name...", KERNEL=6.1, 6.12, 7.2)
-	testhost/check
+# selftests/ alone if it is said which of them, or how.
+check:				## selftests/, check-supervised and check-vmms; or of selftests/ (TESTS="name...", ROUNDS, SEED, KERNEL=6.1, 6.12, 7.2)
+	$(if $(TESTS)$(KERNEL)$(MINUTES)$(SANITIZE)$(SUPERVISED)$(MODULE),testhost/check,testhost/sum \
+		testhost/check "SUPERVISED=1 testhost/check" testhost/check-vmms)
+
+check-guests:			## Linux guests with MSI, IOAPIC and PIC, on kvmfd and on KVM (KERNEL)
+	testhost/check-guests
+
+check-vmms:			## unmodified QEMU with devices of all kinds, on kvmfd (TESTS="name...", EVENTFD=kvmfd, kvm; KERNEL)
+	testhost/check-vmms
 
 check-debug:			## all tests on a kernel that watches itself (TESTS="name...")
 	KERNEL=debug testhost/check
 
+check-supervised:		## what the tests ask of KVM, by kvmfd: under `kvmfd run` (TESTS="name...")
+	SUPERVISED=1 testhost/check
+
+check-kcsan:			## all tests on a kernel that watches for data races (TESTS="name...", ROUNDS)
+	KERNEL=kcsan testhost/check
+
+check-sanitize:			## all tests with ASan and UBSan in user space (TESTS="name...")
+	SANITIZE=1 testhost/check
+
+coverage:			## which lines of the module the tests execute (TESTS="name...")
+	testhost/coverage
+
+soak:				## all tests on that kernel again and again, two at a time (MINUTES, TESTS, SEED, KERNEL)
+	MINUTES=$(or $(MINUTES),60) KERNEL=$(or $(KERNEL),debug) testhost/check
+
 fuzz:				## random calls and writes: KVM, kvmfd and the rules (STEPS, SEED, KERNEL)
 	testhost/fuzz
+
+fuzz-abi:			## hostile callers, led by KCOV (CALLS, SEED, GUIDE=no, PROGRAMS=FILE, KERNEL)
+	testhost/fuzz-abi
 
 smoke:				## build, load, one doorbell and one MSI on each kernel
 	testhost/smoke
@@ -58,6 +90,9 @@ style:				## checkpatch, sparse, clang-format and their like
 bench:				## KVM and kvmfd side by side, in instructions (AGAINST=FILE)
 	testhost/bench
 
+bench-vmms:			## a guest's disk reads a second, on KVM alone and under `kvmfd run` (ROUNDS, KERNEL)
+	testhost/bench-vmms
+
 shell:				## a shell in the test host, with the module and kvmfd-vmm
 	testhost/shell
 
@@ -67,5 +102,8 @@ clean:				## remove build/
 help:				## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
 
-export EVENTFD NOTIFY CPUS QUEUES TESTS KERNEL AGAINST STEPS SEED
-.PHONY: all module vmm selftests benchmark install run check check-debug fuzz smoke style bench shell clean help
+export EVENTFD NOTIFY CPUS QUEUES IRQ APIC ROUTES TESTS KERNEL AGAINST STEPS ROUNDS SEED \
+	MINUTES CALLS GUIDE PROGRAMS SUPERVISED
+.PHONY: all module vmm tools selftests benchmark install run check check-guests check-vmms \
+	check-debug check-supervised check-kcsan check-sanitize coverage soak fuzz fuzz-abi smoke \
+	style bench bench-vmms shell clean help
