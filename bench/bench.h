@@ -20,7 +20,7 @@
 #include "guest.h"
 
 /* How many eventfds there are, and the largest n that KVM is measured with. */
-#define MAX_N 1000
+#define MAX_N 8000
 
 enum doorbell_form {
 	PIO_WILDCARD,
@@ -36,15 +36,18 @@ struct backend {
 	struct guest guest;
 	int fd; /* serves KVM_IOEVENTFD and KVM_IRQFD; -1: nobody does */
 	bool is_kvmfd;
+	bool is_filtered; /* its callers are under the filter of `kvmfd run` */
 };
 
 struct bench_case {
 	const char *name;
 	void (*run)(void);
 	unsigned int n[4];       /* ends with a 0 */
-	bool also_exit;          /* measured with nobody to serve, too */
 	enum doorbell_form form; /* of doorbells */
 	bool once;               /* in the last round only: it takes long, and is exact */
+	bool batch;              /* kvmfd makes all changes in one call */
+	bool first;              /* the same, in the first call of an attachment */
+	void (*call)(void);      /* a system call: kvmfd has no part in it */
 };
 
 /* What is being measured; without a case, nothing is. */
@@ -58,6 +61,11 @@ extern struct current {
 extern int eventfds[MAX_N];
 /* Stops with a line that says what was being measured, unless all is well. */
 void require(bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* MAX_N, to make a batch in.  Not part of the program, all of which the guests have. */
+extern struct kvmfd_change *changes;
+/* Are kvmfd's changes to be made in a batch? */
+bool in_a_batch(void);
 
 /* An attachment with nothing in it. */
 void backend_renew(struct backend *b);
@@ -91,6 +99,15 @@ struct memory {
 
 struct memory memory_now(void);
 
+/* hold.c */
+struct hold {
+	uint64_t mutex;
+};
+
+/* Between them, the longest time in us that the VM's slots_lock was held. */
+void hold_begin(struct hold *h);
+double hold_end(struct hold *h);
+
 /* results.c */
 /* A sample of the figure whose case is called "WHAT-NAME". */
 void record(const char *what, const char *unit, double value);
@@ -122,11 +139,17 @@ unsigned int burst_run(struct guest *guest);
 void bench_write(void);
 void bench_write_last(void);
 void bench_doorbells(void);
+void bench_hold(void);
 void bench_memory(void);
 
 /* irqfds.c */
 void irqfds_setup(struct guest *guest);
 void bench_msi(void);
 void bench_irqfds(void);
+
+/* calls.c */
+void bench_call(void);
+void call_ioctl(void);
+void call_getppid(void);
 
 #endif /* BENCH_H */

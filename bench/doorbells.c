@@ -42,10 +42,33 @@ static int doorbell(int fd, unsigned int i, uint32_t flags)
 			 form->flags | flags, i * form->value_step);
 }
 
+static int batch_doorbells(uint32_t flags)
+{
+	const struct form *form = &forms[current.c->form];
+	unsigned int i;
+
+	flags |= form->flags;
+	for (i = 0; i < current.n; i++)
+		changes[i] = (struct kvmfd_change) {
+			.kind = KVMFD_ENTRY_IOEVENTFD,
+			.flags = flags,
+			.addr = form->addr + i * form->addr_step,
+			.data = i * form->value_step,
+			.mask = (form->flags & DATAMATCH) ? ~0ULL : 0,
+			.len = form->len,
+			.fd = eventfds[i],
+		};
+
+	return -kvmfd_batch(current.backend->fd, changes, current.n, NULL);
+}
+
 static int change_doorbells(uint32_t flags)
 {
 	int fd = current.backend->fd, err = 0;
 	unsigned int i;
+
+	if (in_a_batch())
+		return batch_doorbells(flags);
 
 	for (i = 0; i < current.n && !err; i++)
 		err = doorbell(fd, i, flags);
@@ -134,7 +157,7 @@ void bench_write_last(void)
 	record("write-last", "insn", (all - none) / WRITES);
 	require_rung(last % MAX_N, WRITES);
 	if (b->is_kvmfd)
-		require(kvmfd_info(b->fd).nr_ioeventfds == current.n, "not all are there");
+		require(device_info(b->fd).nr_ioeventfds == current.n, "not all are there");
 
 	remove_doorbells();
 	guest_writes(last, 1, false, 1);
@@ -181,6 +204,38 @@ void bench_doorbells(void)
 	for (i = 0; i < current.n; i++)
 		require_rung(i, 0);
 	require_counted(0, 0, 0);
+}
+
+static void measure_hold(const char *what, uint32_t flags)
+{
+	struct hold hold;
+	int err;
+
+	hold_begin(&hold);
+	if (in_a_batch())
+		err = batch_doorbells(flags);
+	else
+		err = doorbell(current.backend->fd, current.n - 1, flags);
+	require(!err, "%s: %s", what, strerror(err));
+	record(what, "us", hold_end(&hold));
+}
+
+/*
+ * The longest that a call holds the VM's slots_lock: of single calls the n-th, which
+ * has most to go through, or a batch of all.
+ */
+void bench_hold(void)
+{
+	int fd = current.backend->fd, err = 0;
+	unsigned int i, others = in_a_batch() ? 0 : current.n - 1;
+
+	for (i = 0; i < others && !err; i++)
+		err = doorbell(fd, i, 0);
+	measure_hold("hold-assign", 0);
+	measure_hold("hold-deassign", DEASSIGN);
+	for (i = 0; i < others && !err; i++)
+		err = doorbell(fd, i, DEASSIGN);
+	require(!err, "cannot change: %s", strerror(err));
 }
 
 void bench_memory(void)

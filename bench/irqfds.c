@@ -23,6 +23,17 @@ static int change_irqfds(uint32_t flags)
 	int fd = current.backend->fd, err = 0;
 	unsigned int i;
 
+	if (in_a_batch()) {
+		for (i = 0; i < current.n; i++)
+			changes[i] = (struct kvmfd_change) {
+				.kind = KVMFD_ENTRY_IRQFD,
+				.flags = flags,
+				.gsi = GSI,
+				.fd = eventfds[i],
+			};
+		return -kvmfd_batch(fd, changes, current.n, NULL);
+	}
+
 	for (i = 0; i < current.n && !err; i++)
 		err = irqfd(fd, eventfds[i], GSI, flags);
 

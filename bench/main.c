@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Backends, cases and rounds.  Leaves results.csv and spread.log in the working
- * directory.
+ * directory; with --uncounted, for a module that does not count, uncounted.csv and
+ * uncounted-spread.log, of writes only.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -25,33 +26,56 @@
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct bench_case cases[] = {
-	{ "pio-wildcard", bench_write, { 1 }, true, PIO_WILDCARD },
-	{ "pio-datamatch", bench_write, { 1 }, true, PIO_DATAMATCH },
-	{ "pio-any-length", bench_write, { 1 }, true, PIO_ANY_LENGTH },
-	{ "mmio-wildcard", bench_write, { 1 }, true, MMIO_WILDCARD },
-	{ "mmio-datamatch", bench_write, { 1 }, true, MMIO_DATAMATCH },
-	{ "mmio-any-length", bench_write, { 1 }, true, MMIO_ANY_LENGTH },
-	{ "pio-datamatch", bench_write_last, { 1, 64, 1000 }, false, PIO_DATAMATCH },
-	{ "mmio-datamatch", bench_write_last, { 1, 1000, 65536 }, false, MMIO_DATAMATCH },
-	{ "mmio-wildcard", bench_write_last, { 1, 1000 }, false, MMIO_WILDCARD },
-	{ "mmio-wildcard", bench_doorbells, { 1, 64, 1000 }, false, MMIO_WILDCARD },
-	{ "mmio-datamatch", bench_doorbells, { 1, 64, 1000 }, false, MMIO_DATAMATCH },
-	{ "mmio-any-length", bench_doorbells, { 1, 64, 1000 }, false, MMIO_ANY_LENGTH },
-	{ "mmio-wildcard", bench_memory, { 1000, 10000 }, false, MMIO_WILDCARD, true },
-	{ "mmio-datamatch", bench_memory, { 1000, 10000 }, false, MMIO_DATAMATCH, true },
+	{ "pio-wildcard", bench_write, { 1 }, PIO_WILDCARD },
+	{ "pio-datamatch", bench_write, { 1 }, PIO_DATAMATCH },
+	{ "pio-any-length", bench_write, { 1 }, PIO_ANY_LENGTH },
+	{ "mmio-wildcard", bench_write, { 1 }, MMIO_WILDCARD },
+	{ "mmio-datamatch", bench_write, { 1 }, MMIO_DATAMATCH },
+	{ "mmio-any-length", bench_write, { 1 }, MMIO_ANY_LENGTH },
+	{ "pio-datamatch", bench_write_last, { 1, 64, 1000 }, PIO_DATAMATCH },
+	{ "mmio-datamatch", bench_write_last, { 1, 1000, 65536 }, MMIO_DATAMATCH },
+	{ "mmio-wildcard", bench_write_last, { 1, 1000 }, MMIO_WILDCARD },
+	{ "mmio-wildcard", bench_doorbells, { 1, 64, 1000 }, MMIO_WILDCARD },
+	{ "mmio-datamatch", bench_doorbells, { 1, 64, 1000 }, MMIO_DATAMATCH },
+	{ "mmio-any-length", bench_doorbells, { 1, 64, 1000 }, MMIO_ANY_LENGTH },
+	{ "mmio-wildcard", bench_doorbells, { 8000 }, MMIO_WILDCARD, .once = true },
+	{ "mmio-wildcard-batch", bench_doorbells, { 1, 64, 1000 }, MMIO_WILDCARD, .batch = true },
+	{ "mmio-datamatch-batch", bench_doorbells, { 1, 64, 1000 }, MMIO_DATAMATCH, .batch = true },
+	{ "mmio-any-batch", bench_doorbells, { 1, 64, 1000 }, MMIO_ANY_LENGTH, .batch = true },
+	{ "mmio-wildcard-first", bench_doorbells, { 1000 }, MMIO_WILDCARD, .first = true },
+	{ "mmio-datamatch-first", bench_doorbells, { 1000 }, MMIO_DATAMATCH, .first = true },
+	{ "mmio-any-first", bench_doorbells, { 1000 }, MMIO_ANY_LENGTH, .first = true },
+	{ "mmio", bench_hold, { 1, 1000 }, MMIO_WILDCARD },
+	{ "mmio-batch", bench_hold, { 1, 1000 }, MMIO_WILDCARD, .batch = true },
+	{ "mmio-batch", bench_hold, { 8000 }, MMIO_WILDCARD, .once = true, .batch = true },
+	{ "mmio-wildcard", bench_memory, { 1000, 10000 }, MMIO_WILDCARD, true },
+	{ "mmio-datamatch", bench_memory, { 1000, 10000 }, MMIO_DATAMATCH, true },
 	{ "msi", bench_msi, { 1 } },
 	{ "irqfd", bench_irqfds, { 1, 64, 1000 } },
+	{ "irqfd-batch", bench_irqfds, { 1, 64, 1000 }, .batch = true },
+	{ "ioctl", bench_call, { 1 }, .call = call_ioctl },
+	{ "getppid", bench_call, { 1 }, .call = call_getppid },
 };
 
-/* A VM each: none has a trace of another's doorbells. */
+/*
+ * A VM each: none has a trace of another's doorbells.  But the last makes none, and has the
+ * first one's.
+ */
 static struct backend backends[] = {
 	{ "kvm" },
 	{ "kvmfd", .is_kvmfd = true },
 	{ "exit" },
+	{ "filtered", .is_filtered = true },
+};
+
+/* In a run of its own: a module that does not count what its doorbells do. */
+static struct backend uncounted[] = {
+	{ "uncounted" },
 };
 
 struct current current;
 int eventfds[MAX_N];
+struct kvmfd_change *changes;
 
 void require(bool ok, const char *format, ...)
 {
@@ -74,19 +98,22 @@ void require(bool ok, const char *format, ...)
 
 void require_counted(unsigned int n, uint64_t hits, uint64_t calls)
 {
-	static struct kvmfd_entry entries[MAX_N + 1];
+	struct kvmfd_entry *entries;
 	uint64_t inline_calls = 0, deferred_calls = 0, counted_hits = 0;
 	unsigned int i, listed;
 
 	if (!current.backend->is_kvmfd)
 		return;
 
-	listed = kvmfd_entries(current.backend->fd, entries, MAX_N + 1);
+	entries = calloc(n + 1, sizeof(*entries));
+	require(entries, "out of memory");
+	listed = device_entries(current.backend->fd, entries, n + 1);
 	for (i = 0; i < listed; i++) {
 		counted_hits += entries[i].hits;
 		inline_calls += entries[i].inline_calls;
 		deferred_calls += entries[i].deferred_calls;
 	}
+	free(entries);
 
 	require(listed == n, "kvmfd lists %u entries, not %u", listed, n);
 	require(counted_hits == hits, "kvmfd counted %lu hits, not %lu", counted_hits, hits);
@@ -95,33 +122,47 @@ void require_counted(unsigned int n, uint64_t hits, uint64_t calls)
 		inline_calls, deferred_calls, calls);
 }
 
+bool in_a_batch(void)
+{
+	return (current.c->batch || current.c->first) && current.backend->is_kvmfd;
+}
+
 static void require_unattached(int kvmfd, int vm_fd)
 {
-	struct kvmfd_find find = { .size = sizeof(find), .vm_fd = vm_fd };
+	struct kvmfd_find found;
 
-	require(do_ioctl(kvmfd, KVMFD_FIND_VM, &find) == ENOENT,
+	require(kvmfd_find_vm(kvmfd, vm_fd, 0, 0, &found) == -ENOENT,
 		"the VM for KVM is attached to kvmfd");
 }
 
 void backend_renew(struct backend *b)
 {
 	close(b->fd);
-	b->fd = kvmfd_open_attached(b->guest.vm->fd);
+	b->fd = device_open_attached(b->guest.vm->fd);
+}
+
+static void create_guests(struct backend *b, unsigned int n)
+{
+	for (; n; b++, n--) {
+		burst_create(&b->guest);
+		irqfds_setup(&b->guest);
+	}
 }
 
 static void create_backends(void)
 {
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_LEN(backends); i++) {
-		burst_create(&backends[i].guest);
-		irqfds_setup(&backends[i].guest);
-	}
-
+	create_guests(backends, ARRAY_LEN(backends) - 1);
 	backends[0].fd = backends[0].guest.vm->fd;
-	backends[1].fd = kvmfd_open_attached(backends[1].guest.vm->fd);
+	backends[1].fd = device_open_attached(backends[1].guest.vm->fd);
 	backends[2].fd = -1;
+	backends[3].fd = backends[0].fd;
 	require_unattached(backends[1].fd, backends[0].fd);
+}
+
+static void create_uncounted(void)
+{
+	create_guests(uncounted, ARRAY_LEN(uncounted));
+	uncounted[0].fd = device_open_attached(uncounted[0].guest.vm->fd);
 }
 
 static void create_eventfds(void)
@@ -139,6 +180,8 @@ static void run_case(const struct bench_case *c, struct backend *b, unsigned int
 	unsigned int tries = n == 1 ? TRIES_OF_ONE : 1;
 
 	current = (struct current) { c, b, n };
+	if (c->first && b->is_kvmfd)
+		backend_renew(b);
 	while (tries--)
 		c->run();
 	current.c = NULL;
@@ -149,13 +192,17 @@ static bool is_measured(const struct bench_case *c, const struct backend *b, uns
 {
 	if (c->once && round != ROUNDS - 1)
 		return false;
-	if (b->fd < 0)
-		return c->also_exit;
+	if (b->fd < 0 || b == uncounted)
+		return c->run == bench_write;
+	if (c->call)
+		return !b->is_kvmfd;
+	if (b->is_filtered)
+		return false;
 
 	return b->is_kvmfd || n <= MAX_N;
 }
 
-static void run_round(int round)
+static void run_round(struct backend *all, unsigned int nr, int round)
 {
 	const struct bench_case *c;
 	const unsigned int *n;
@@ -163,27 +210,40 @@ static void run_round(int round)
 
 	for (c = cases; c < cases + ARRAY_LEN(cases); c++)
 		for (n = c->n; *n; n++)
-			for (b = backends; b < backends + ARRAY_LEN(backends); b++)
+			for (b = all; b < all + nr; b++)
 				if (is_measured(c, b, *n, round))
 					run_case(c, b, *n);
 }
 
-int main(void)
+static void run_rounds(struct backend *all, unsigned int nr)
 {
 	int round;
-
-	clock_init();
-	create_eventfds();
-	create_backends();
 
 	for (round = 0; round < ROUNDS; round++) {
 		printf("round %d of %d\n", round + 1, ROUNDS);
 		fflush(stdout);
 		if (round == 1)
 			results_forget();
-		run_round(round);
+		run_round(all, nr, round);
 	}
+}
 
-	results_write("results.csv", "spread.log");
+int main(int argc, char **argv)
+{
+	clock_init();
+	changes = calloc(MAX_N, sizeof(*changes));
+	require(changes, "out of memory");
+	create_eventfds();
+	if (argc == 2 && !strcmp(argv[1], "--uncounted")) {
+		create_uncounted();
+		run_rounds(uncounted, ARRAY_LEN(uncounted));
+		require(!device_info(uncounted[0].fd).retired_hits, "the module counts");
+		results_write("uncounted.csv", "uncounted-spread.log");
+	} else {
+		require(argc == 1, "usage: bench [--uncounted]");
+		create_backends();
+		run_rounds(backends, ARRAY_LEN(backends));
+		results_write("results.csv", "spread.log");
+	}
 	return 0;
 }

@@ -45,7 +45,8 @@ void record(const char *what, const char *unit, double value)
 	char name[sizeof(figures->name)];
 	struct figure *f;
 
-	snprintf(name, sizeof(name), "%s-%s", what, current.c->name);
+	require(snprintf(name, sizeof(name), "%s-%s", what, current.c->name) < sizeof(name),
+		"too long a name");
 	f = find(name, current.n, current.backend->name, unit);
 	if (!f) {
 		require(nr_figures < MAX_FIGURES, "too many figures");
