@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,31 @@ uint64_t number_argument(const char *option, const char *text)
 	TEST_ASSERT(!errno && end != text && !*end && *text != '-',
 		    "%s wants a number, not '%s'", option, text);
 	return n;
+}
+
+/* As they were before any thread was told to stay on one. */
+static cpu_set_t given_cpus;
+
+static void __attribute__((constructor)) see_given_cpus(void)
+{
+	int err = sched_getaffinity(0, sizeof(given_cpus), &given_cpus);
+
+	TEST_ASSERT(!err, "sched_getaffinity: %s", strerror(errno));
+}
+
+void stay_on_cpu(unsigned int nr)
+{
+	unsigned int cpu = 0;
+	cpu_set_t cpus;
+
+	/* There may be only one. */
+	nr %= CPU_COUNT(&given_cpus);
+	while (!CPU_ISSET(cpu, &given_cpus) || nr--)
+		cpu++;
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(cpus), &cpus), "cannot stay on CPU %u: %s", cpu,
+		    strerror(errno));
 }
 
 void file_write(const char *path, const char *text)

@@ -20,6 +20,9 @@ unsigned int from_environment(const char *name, unsigned int otherwise);
 /* The value of a program's option, or the end. */
 uint64_t number_argument(const char *option, const char *text);
 
+/* Has the thread stay on the @nr-th CPU, from 0, of those that the program was given. */
+void stay_on_cpu(unsigned int nr);
+
 /* Of files of the kernel's. */
 void file_write(const char *path, const char *text);
 long file_number(const char *path);

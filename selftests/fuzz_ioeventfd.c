@@ -46,7 +46,7 @@ static void run_round(const struct kind *kind, uint64_t seed, unsigned int steps
 {
 	round_begin(seed, steps);
 	chance_seed(seed);
-	burst_stay_on(kind->calls_meanwhile);
+	stay_on_cpu(kind->calls_meanwhile);
 	steps_run(kind, steps);
 	round_end();
 }

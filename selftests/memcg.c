@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +58,6 @@ FIXTURE(memcg)
 
 FIXTURE_SETUP(memcg)
 {
-	cpu_set_t cpu;
-
 	mkdir(CGROUPS, 0755);
 	ASSERT_EQ(0, mount("cgroup", CGROUPS, "cgroup2", 0, NULL));
 	file_write(CGROUPS "/cgroup.subtree_control", "+memory");
@@ -68,9 +65,7 @@ FIXTURE_SETUP(memcg)
 	ASSERT_EQ(0, mkdir(OTHER, 0755));
 
 	/* On one CPU, so that only its pages add to what is measured. */
-	CPU_ZERO(&cpu);
-	CPU_SET(0, &cpu);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
+	stay_on_cpu(0);
 	enter(OWNER);
 	self->vm = vm_create_barebones();
 	self->fd = device_open_attached(self->vm->fd);

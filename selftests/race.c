@@ -37,12 +37,8 @@ static void *part_thread(void *arg)
 	struct part *part = arg;
 	struct race *race = part->race;
 	volatile unsigned int delay;
-	cpu_set_t cpus;
 
-	CPU_ZERO(&cpus);
-	CPU_SET(part->cpu % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
-
+	stay_on_cpu(part->cpu);
 	__atomic_sub_fetch(&race->missing, 1, __ATOMIC_ACQ_REL);
 	while (__atomic_load_n(&race->missing, __ATOMIC_ACQUIRE))
 		sched_yield();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #include "test_util.h"
 
 #include "burst.h"
+#include "client.h"
 
 #define PAGE 4096
 
@@ -98,23 +98,13 @@ static void note_exit(struct burst_vcpu *v)
 	}
 }
 
-void burst_stay_on(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	/* There may be only one. */
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
 /* KVM waits long when another thread than the last runs a vCPU: each has one. */
 static void *vcpu_thread(void *arg)
 {
 	struct burst_vcpu *v = arg;
 	struct ucall uc;
 
-	burst_stay_on(0);
+	stay_on_cpu(0);
 	for (;;) {
 		sem_wait(&v->go);
 		for (;;) {

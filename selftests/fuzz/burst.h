@@ -51,13 +51,7 @@ struct burst_vm {
 	struct burst_vcpu vcpus[BURST_VCPUS];
 };
 
-/*
- * All vCPUs run on CPU 0, one at a time: guests that run on two CPUs at once bring
- * the emulated machine down.  Has the caller, which can run elsewhere, stay on a CPU.
- */
-void burst_stay_on(unsigned int cpu);
-
-/* Lives until the program ends, and so do its threads. */
+/* Lives until the program ends, and so do its threads: all vCPUs run on the first CPU. */
 void burst_create(struct burst_vm *vm);
 
 /* Has a vCPU write, up to BURST_MAX times; it has when burst_wait() returns. */
