@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A doorbell's life, and what it does when it is hit.
+ * A doorbell's life.
  *
  * Made by an assign, it goes into the index of its bus and is listed; a deassign
  * or the end of the attachment takes it out and frees it when no vCPU can have it
@@ -11,38 +11,13 @@
 
 #include "kvmfd.h"
 
-/**
- * kvmfd_doorbell_ring() - count a hit and signal
- * @db: a doorbell from an index; the caller is within kvm->srcu
- */
-void kvmfd_doorbell_ring(struct kvmfd_doorbell *db)
-{
-	/* This thread's CPU may be another one by then. */
-	atomic64_inc(&db->hits[raw_smp_processor_id() * KVMFD_HITS_STRIDE]);
-	kvmfd_eventfd_signal(db->eventfd);
-}
-
-static int doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
-			  gpa_t addr, int len, const void *val)
-{
-	struct kvmfd_bus *b = container_of(dev, struct kvmfd_bus, dev);
-	struct kvmfd_index *ix = srcu_dereference(b->indexed_by->index, &vcpu->kvm->srcu);
-	struct kvmfd_doorbell *db = ix ? kvmfd_index_hit(ix, addr, len, val) : NULL;
-
-	if (!db)
-		return -EOPNOTSUPP;
-
-	kvmfd_doorbell_ring(db);
-	return 0;
-}
-
 static void doorbell_destructor(struct kvm_io_device *dev)
 {
 	kvmfd_bus_range_destroyed(container_of(dev, struct kvmfd_bus, dev));
 }
 
 static const struct kvm_io_device_ops doorbell_ops = {
-	.write = doorbell_write,
+	.write = kvmfd_doorbell_write,
 	.destructor = doorbell_destructor,
 };
 

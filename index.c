@@ -15,173 +15,34 @@
  *
  * kvmfd.lock protects it against other writers.
  */
-#include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 
-#include "kvmfd.h"
-
-#define REMOVED ((void *)1)
+#include "index.h"
 
 /* Slots of the smallest table.  At most three quarters of a table are in use. */
 #define MIN_BITS 3
 
-struct table {
-	u32 mask;  /* of a slot's number */
-	u32 shift; /* from a hash to a slot's number */
-	u32 used;  /* slots that are not empty */
-	u32 nr;    /* of those, the ones that have a pointer */
-	void **slots;
-};
-
-/**
- * struct kvmfd_index - the doorbells of a bus
- * @seed: makes the tables' order unpredictable
- * @keys: of struct kvmfd_key
- * @doorbells: of struct kvmfd_doorbell
- * @slots: of both
- *
- * What readers use is constant once the index is published, other than @slots.
- */
-struct kvmfd_index {
-	u64 seed;
-	struct table keys;
-	struct table doorbells;
-	void *slots[];
-};
+/* Neither an address and length that can be written, nor one that is of a key. */
+struct kvmfd_doorbell kvmfd_removed_mark = { .own_key = { .len = U32_MAX } };
 
 static u32 table_size(const struct table *t)
 {
 	return t->mask + 1;
 }
 
-static bool in_use(const void *slot)
-{
-	return slot && slot != REMOVED;
-}
-
-/*
- * What is in the slots that something may be in, beginning with its hash's, up to
- * the first empty one.
- */
-static u32 first_probe(const struct table *t, u64 hash)
-{
-	return hash * GOLDEN_RATIO_64 >> t->shift;
-}
-
-static void *probe(const struct table *t, u32 i)
-{
-	return READ_ONCE(t->slots[i & t->mask]);
-}
-
 /* For a walk through all that is in a table, with @cursor from 0 on. */
 static void *next_in_use(const struct table *t, u32 *cursor)
 {
 	while (*cursor < table_size(t)) {
-		void *slot = t->slots[(*cursor)++];
+		void *what = t->slots[(*cursor)++];
 
-		if (in_use(slot))
-			return slot;
+		if (in_use(what))
+			return what;
 	}
 
 	return NULL;
-}
-
-static u64 key_hash(const struct kvmfd_index *ix, u64 addr)
-{
-	return addr ^ ix->seed;
-}
-
-static u64 doorbell_hash(const struct kvmfd_index *ix, const struct kvmfd_key *key,
-			 u64 data)
-{
-	return (data + (unsigned long)key) ^ ix->seed;
-}
-
-static inline struct kvmfd_doorbell *find_doorbell(const struct kvmfd_index *ix,
-						   const struct kvmfd_key *key, u64 data)
-{
-	const struct table *t = &ix->doorbells;
-	struct kvmfd_doorbell *db;
-	u32 i;
-
-	for (i = first_probe(t, doorbell_hash(ix, key, data)); (db = probe(t, i)); i++)
-		if (in_use(db) && db->key == key && db->data == data)
-			return db;
-
-	return NULL;
-}
-
-/* A wildcard shares its key with nobody. */
-static struct kvmfd_doorbell *wildcard_of(struct kvmfd_key *key)
-{
-	return container_of(key, struct kvmfd_doorbell, own_key);
-}
-
-static u64 written_value(int len, const void *val)
-{
-	switch (len) {
-	case 1:
-		return *(const u8 *)val;
-	case 2:
-		return get_unaligned((const u16 *)val);
-	case 4:
-		return get_unaligned((const u32 *)val);
-	default:
-		return get_unaligned((const u64 *)val);
-	}
-}
-
-/* Of the keys in slot @i and after it: at one address and length they differ in masks. */
-static noinline struct kvmfd_doorbell *hit_with_masks(const struct kvmfd_index *ix, u32 i,
-						      u64 addr, u32 len, u64 value)
-{
-	const struct table *t = &ix->keys;
-	struct kvmfd_doorbell *db;
-	struct kvmfd_key *key;
-
-	for (; (key = probe(t, i)); i++) {
-		if (!in_use(key) || key->addr != addr || key->len != len)
-			continue;
-		db = find_doorbell(ix, key, value & key->mask);
-		if (db)
-			return db;
-	}
-
-	return NULL;
-}
-
-/**
- * kvmfd_index_hit() - the doorbell that a write hits
- * @ix: the index of the bus, under kvm->srcu
- * @addr: address of the write
- * @len: its length in bytes; 0 if only a doorbell for any length will do
- * @val: what was written; not looked at if @len is 0
- *
- * Return: the only doorbell that can, by the rules of what collides, or NULL.
- */
-struct kvmfd_doorbell *kvmfd_index_hit(const struct kvmfd_index *ix, u64 addr, int len,
-				       const void *val)
-{
-	const struct table *t = &ix->keys;
-	struct kvmfd_doorbell *db;
-	struct kvmfd_key *key;
-	u64 value;
-	u32 i;
-
-	for (i = first_probe(t, key_hash(ix, addr)); (key = probe(t, i)); i++)
-		if (in_use(key) && key->addr == addr && (!key->len || key->len == len))
-			break;
-	if (!key)
-		return NULL;
-	/* By the rules of what collides, a wildcard and any length have no neighbours. */
-	if (!key->mask)
-		return wildcard_of(key);
-
-	value = written_value(len, val);
-	db = find_doorbell(ix, key, value & key->mask);
-	return db ?: hit_with_masks(ix, i + 1, addr, len, value);
 }
 
 /* The key with @mask at an address and length, or with any if @mask is NULL. */
@@ -190,10 +51,10 @@ static struct kvmfd_key *find_key(const struct kvmfd_index *ix, u64 addr, u32 le
 {
 	const struct table *t = &ix->keys;
 	struct kvmfd_key *key;
-	u32 i;
+	unsigned long i;
 
-	for (i = first_probe(t, key_hash(ix, addr)); (key = probe(t, i)); i++)
-		if (in_use(key) && key->addr == addr && key->len == len &&
+	for (i = first_slot(t, key_hash(ix, addr)); (key = slot(t, i)); i = next_slot(t, i))
+		if (key->addr == addr && key->len == len &&
 		    (!mask || key->mask == *mask))
 			return key;
 
@@ -268,15 +129,15 @@ void kvmfd_index_look(const struct kvmfd_index *ix, u64 addr, u32 len, u64 mask,
 {
 	const struct table *t;
 	struct kvmfd_key *key;
-	u32 i;
+	unsigned long i;
 
 	*found = (struct kvmfd_neighbours) {};
 	if (!ix)
 		return;
 
 	t = &ix->keys;
-	for (i = first_probe(t, key_hash(ix, addr)); (key = probe(t, i)); i++) {
-		if (!in_use(key) || key->addr != addr)
+	for (i = first_slot(t, key_hash(ix, addr)); (key = slot(t, i)); i = next_slot(t, i)) {
+		if (key == REMOVED || key->addr != addr)
 			continue;
 		if (key->len != len) {
 			/* Any length is each of them. */
@@ -311,15 +172,15 @@ bool kvmfd_index_has_room(const struct kvmfd_index *ix, u32 extra)
 
 static void insert(struct table *t, u64 hash, void *what)
 {
-	u32 i = first_probe(t, hash);
+	unsigned long i = first_slot(t, hash);
 
-	while (in_use(probe(t, i)))
-		i++;
-	if (!probe(t, i))
+	while (in_use(slot(t, i)))
+		i = next_slot(t, i);
+	if (!slot(t, i))
 		t->used++;
 	t->nr++;
 	/* What a reader finds here is complete. */
-	smp_store_release(&t->slots[i & t->mask], what);
+	smp_store_release(&t->slots[i], what);
 }
 
 /**
@@ -338,11 +199,11 @@ void kvmfd_index_insert(struct kvmfd_index *ix, struct kvmfd_doorbell *db)
 
 static void remove(struct table *t, u64 hash, const void *what)
 {
-	u32 i = first_probe(t, hash);
+	unsigned long i = first_slot(t, hash);
 
-	while (probe(t, i) != what)
-		i++;
-	WRITE_ONCE(t->slots[i & t->mask], REMOVED);
+	while (slot(t, i) != what)
+		i = next_slot(t, i);
+	WRITE_ONCE(t->slots[i], REMOVED);
 	t->nr--;
 }
 

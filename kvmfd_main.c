@@ -315,6 +315,8 @@ static int __init kvmfd_init(void)
 {
 	int ret;
 
+	kvmfd_pool_init();
+
 	ret = kvmfd_inject_init();
 	if (ret)
 		return ret;

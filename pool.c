@@ -11,6 +11,7 @@
 #include <linux/bits.h>
 #include <linux/cpumask.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "kvmfd.h"
@@ -43,6 +44,9 @@ struct kvmfd_block {
  */
 #define MAX_FREE_BLOCKS (IS_ENABLED(CONFIG_KASAN) ? 0 : 32)
 
+/* DEFINE_PER_CPU(), in words that Coccinelle can read. */
+DEFINE_PER_CPU_SECTION(unsigned long, kvmfd_hits_at, "");
+
 static void block_free(struct kvmfd_block *block)
 {
 	list_del(&block->link);
@@ -72,6 +76,17 @@ static struct kvmfd_block *block_create(struct kvmfd *p)
 	p->nr_free_blocks++;
 	list_add(&block->link, &p->blocks);
 	return block;
+}
+
+/**
+ * kvmfd_pool_init() - the part of the module's start that is about doorbells
+ */
+void __init kvmfd_pool_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		per_cpu(kvmfd_hits_at, cpu) = cpu * KVMFD_HITS_STRIDE;
 }
 
 /**
@@ -108,7 +123,7 @@ struct kvmfd_doorbell *kvmfd_pool_get(struct kvmfd *p)
 	db->block = block;
 	db->hits = block->hits + i;
 	for_each_possible_cpu(cpu)
-		atomic64_set(&db->hits[cpu * KVMFD_HITS_STRIDE], 0);
+		atomic64_set(&db->hits[per_cpu(kvmfd_hits_at, cpu)], 0);
 
 	return db;
 }
@@ -157,7 +172,7 @@ u64 kvmfd_doorbell_hits(const struct kvmfd_doorbell *db)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		hits += atomic64_read(&db->hits[cpu * KVMFD_HITS_STRIDE]);
+		hits += atomic64_read(&db->hits[per_cpu(kvmfd_hits_at, cpu)]);
 
 	return hits;
 }

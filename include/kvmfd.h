@@ -237,8 +237,13 @@ struct kvmfd_key {
  */
 #define KVMFD_HITS_STRIDE 40
 
+/* Where this CPU's counters are, from CPU 0's. */
+DECLARE_PER_CPU(unsigned long, kvmfd_hits_at);
+
 /**
  * struct kvmfd_doorbell - one ioeventfd
+ * @own_key: for itself and those that come later.  A wildcard shares it with nobody.
+ *	The first, so that what marks an index's slots is a key and a doorbell in one.
  * @item: its place in the list
  * @key: where and how it is hit: its own, or that of another with the same
  * @data: the only value that hits, of the bits that count
@@ -248,12 +253,12 @@ struct kvmfd_key {
  * @block: where its memory is from
  * @flags: KVM_IOEVENTFD_FLAG_* of the assign
  * @refs: itself, and each other doorbell that uses @own_key; under kvmfd.lock
- * @own_key: for itself and those that come later.  A wildcard shares it with nobody.
  *
  * Constant while it is in the index.  Freed after a grace period of kvm->srcu, and
  * not before the last one that uses its key.
  */
 struct kvmfd_doorbell {
+	struct kvmfd_key own_key;
 	struct kvmfd_item item;
 	struct kvmfd_key *key;
 	u64 data;
@@ -262,7 +267,6 @@ struct kvmfd_doorbell {
 	struct kvmfd_block *block;
 	u32 flags;
 	u32 refs;
-	struct kvmfd_key own_key;
 };
 
 /**
@@ -420,8 +424,6 @@ void kvmfd_settle(struct kvmfd *p);
 void kvmfd_settle_lazily(struct kvmfd *p);
 
 /* index.c */
-struct kvmfd_doorbell *kvmfd_index_hit(const struct kvmfd_index *ix, u64 addr, int len,
-				       const void *val);
 bool kvmfd_index_has(const struct kvmfd_index *ix, u64 addr, u32 len);
 struct kvmfd_doorbell *kvmfd_index_doorbell(const struct kvmfd_index *ix, u64 addr,
 					    u32 len, u64 mask, u64 data);
@@ -435,7 +437,12 @@ struct kvmfd_doorbell *kvmfd_index_next(const struct kvmfd_index *ix, u32 *curso
 size_t kvmfd_index_size(const struct kvmfd_index *ix);
 void kvmfd_index_free(struct kvmfd_index *ix);
 
+/* hit.c */
+int kvmfd_doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev, gpa_t addr,
+			 int len, const void *val);
+
 /* pool.c */
+void kvmfd_pool_init(void);
 struct kvmfd_doorbell *kvmfd_pool_get(struct kvmfd *p);
 void kvmfd_pool_put(struct kvmfd *p, struct kvmfd_doorbell *db);
 void kvmfd_pool_free(struct kvmfd *p);
@@ -445,7 +452,6 @@ u64 kvmfd_doorbell_hits(const struct kvmfd_doorbell *db);
 void kvmfd_doorbell_setup(struct kvmfd *p);
 struct kvmfd_index *kvmfd_bus_index(struct kvmfd *p, enum kvm_bus idx);
 enum kvm_bus kvmfd_bus_of_flags(u32 flags);
-void kvmfd_doorbell_ring(struct kvmfd_doorbell *db);
 void kvmfd_doorbell_describe(struct kvmfd_doorbell *db, struct kvmfd_entry *entry);
 struct kvmfd_doorbell *kvmfd_doorbell_create(struct kvmfd *p,
 					     const struct kvmfd_change *change,

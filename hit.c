@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest's write: which doorbell does it hit, if any?  Count it and signal.
+ *
+ * Each instruction here is one of every kick's: it is one function, but for what few
+ * kicks need.
+ */
+#include <linux/eventfd.h>
+
+#include "index.h"
+
+/* The most frequent lengths first. */
+static inline u64 written_value(int len, const void *val)
+{
+	if (likely(len == 4))
+		return get_unaligned((const u32 *)val);
+	if (len == 2)
+		return get_unaligned((const u16 *)val);
+	if (len == 1)
+		return *(const u8 *)val;
+	return get_unaligned((const u64 *)val);
+}
+
+/* At an address and length there are other keys than @key only with other masks. */
+static noinline struct kvmfd_doorbell *hit_with_masks(const struct kvmfd_index *ix,
+						      const struct kvmfd_key *key, u64 value)
+{
+	const struct table *t = &ix->keys;
+	const struct kvmfd_key *other;
+	struct kvmfd_doorbell *db;
+	unsigned long i;
+
+	for (i = first_slot(t, key_hash(ix, key->addr)); (other = slot(t, i));
+	     i = next_slot(t, i)) {
+		if (other->addr != key->addr || other->len != key->len)
+			continue;
+		db = find_doorbell(ix, other, value & other->mask);
+		if (db)
+			return db;
+	}
+
+	return NULL;
+}
+
+/* Returns 0. */
+static __always_inline int ring(struct kvmfd_doorbell *db)
+{
+	/* This thread's CPU may be another one by then. */
+	atomic64_inc(&db->hits[raw_cpu_read(kvmfd_hits_at)]);
+	kvmfd_eventfd_signal(db->eventfd);
+	return 0;
+}
+
+/**
+ * kvmfd_doorbell_write() - a write that may be for a doorbell
+ * @vcpu: the vCPU that made it, within kvm->srcu
+ * @dev: &kvmfd_bus.dev of the bus
+ * @addr: its address
+ * @len: its length in bytes; 0 on the fast bus, where only a doorbell for any length
+ *	will do
+ * @val: what was written; not looked at if @len is 0
+ *
+ * Return: 0, or -EOPNOTSUPP if it hits none.
+ */
+int kvmfd_doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev, gpa_t addr,
+			 int len, const void *val)
+{
+	struct kvmfd_bus *b = container_of(dev, struct kvmfd_bus, dev);
+	struct kvmfd_index *ix = srcu_dereference(b->indexed_by->index, &vcpu->kvm->srcu);
+	const struct table *t;
+	struct kvmfd_doorbell *db;
+	struct kvmfd_key *key;
+	unsigned long i;
+	u64 value;
+
+	if (unlikely(!ix))
+		return -EOPNOTSUPP;
+
+	t = &ix->keys;
+	for (i = first_slot(t, key_hash(ix, addr)); (key = slot(t, i)); i = next_slot(t, i))
+		if (key->addr == addr && (key->len == len || !key->len))
+			break;
+	if (!key)
+		return -EOPNOTSUPP;
+	/* By the rules of what collides, a wildcard and any length have no neighbours. */
+	if (!key->mask)
+		return ring(wildcard_of(key));
+
+	value = written_value(len, val);
+	db = find_doorbell(ix, key, value & key->mask);
+	if (!db)
+		db = hit_with_masks(ix, key, value);
+	return db ? ring(db) : -EOPNOTSUPP;
+}
