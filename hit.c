@@ -21,6 +21,21 @@ static inline u64 written_value(int len, const void *val)
 	return get_unaligned((const u64 *)val);
 }
 
+/* At the address of a write, and of its length or of any. */
+static __always_inline struct kvmfd_key *first_key(const struct kvmfd_index *ix, u64 addr,
+						   int len)
+{
+	const struct table *t = &ix->keys;
+	struct kvmfd_key *key;
+	unsigned long i;
+
+	for (i = first_slot(t, key_hash(ix, addr)); (key = slot(t, i)); i = next_slot(t, i))
+		if (key->addr == addr && (key->len == len || !key->len))
+			return key;
+
+	return NULL;
+}
+
 /* At an address and length there are other keys than @key only with other masks. */
 static noinline struct kvmfd_doorbell *hit_with_masks(const struct kvmfd_index *ix,
 						      const struct kvmfd_key *key, u64 value)
@@ -67,19 +82,10 @@ int kvmfd_doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev, gpa_t
 {
 	struct kvmfd_bus *b = container_of(dev, struct kvmfd_bus, dev);
 	struct kvmfd_index *ix = srcu_dereference(b->indexed_by->index, &vcpu->kvm->srcu);
-	const struct table *t;
+	struct kvmfd_key *key = ix ? first_key(ix, addr, len) : NULL;
 	struct kvmfd_doorbell *db;
-	struct kvmfd_key *key;
-	unsigned long i;
 	u64 value;
 
-	if (unlikely(!ix))
-		return -EOPNOTSUPP;
-
-	t = &ix->keys;
-	for (i = first_slot(t, key_hash(ix, addr)); (key = slot(t, i)); i = next_slot(t, i))
-		if (key->addr == addr && (key->len == len || !key->len))
-			break;
 	if (!key)
 		return -EOPNOTSUPP;
 	/* By the rules of what collides, a wildcard and any length have no neighbours. */

@@ -24,8 +24,9 @@
 /* Slots of the smallest table.  At most three quarters of a table are in use. */
 #define MIN_BITS 3
 
-/* Neither an address and length that can be written, nor one that is of a key. */
+/* A length that nobody writes, and a key that nobody has. */
 struct kvmfd_doorbell kvmfd_removed_mark = { .own_key = { .len = U32_MAX } };
+static_assert(!offsetof(struct kvmfd_doorbell, own_key));
 
 static u32 table_size(const struct table *t)
 {
@@ -54,7 +55,7 @@ static struct kvmfd_key *find_key(const struct kvmfd_index *ix, u64 addr, u32 le
 	unsigned long i;
 
 	for (i = first_slot(t, key_hash(ix, addr)); (key = slot(t, i)); i = next_slot(t, i))
-		if (key->addr == addr && key->len == len &&
+		if (key != REMOVED && key->addr == addr && key->len == len &&
 		    (!mask || key->mask == *mask))
 			return key;
 

@@ -10,7 +10,7 @@
 
 #include "kvmfd.h"
 
-/* In a slot whose key or doorbell has been removed: one that nothing can be equal to. */
+/* In a slot whose key or doorbell has been removed: what no write hits. */
 extern struct kvmfd_doorbell kvmfd_removed_mark;
 #define REMOVED ((void *)&kvmfd_removed_mark)
 
