@@ -35,8 +35,14 @@ void kvmfd_doorbell_setup(struct kvmfd *p)
 		p->bus[i].indexed_by = &p->bus[i == KVM_FAST_MMIO_BUS ? KVM_MMIO_BUS : i];
 		/* What an earlier attachment may have left on it. */
 		p->bus[i].buried = true;
+		RCU_INIT_POINTER(p->bus[i].index, &kvmfd_no_index);
 		kvm_iodevice_init(&p->bus[i].dev, &doorbell_ops);
 	}
+}
+
+static struct kvmfd_index *index_or_null(struct kvmfd_index *ix)
+{
+	return ix == &kvmfd_no_index ? NULL : ix;
 }
 
 /**
@@ -48,7 +54,8 @@ void kvmfd_doorbell_setup(struct kvmfd *p)
  */
 struct kvmfd_index *kvmfd_bus_index(struct kvmfd *p, enum kvm_bus idx)
 {
-	return rcu_dereference_protected(p->bus[idx].index, lockdep_is_held(&p->lock));
+	return index_or_null(rcu_dereference_protected(p->bus[idx].index,
+						       lockdep_is_held(&p->lock)));
 }
 
 /**
@@ -200,7 +207,7 @@ static struct kvmfd_index *index_unpublish(struct kvmfd *p, enum kvm_bus idx)
 {
 	struct kvmfd_index *ix = kvmfd_bus_index(p, idx);
 
-	RCU_INIT_POINTER(p->bus[idx].index, NULL);
+	RCU_INIT_POINTER(p->bus[idx].index, &kvmfd_no_index);
 	return ix;
 }
 
@@ -293,7 +300,8 @@ void kvmfd_doorbell_free_all(struct kvmfd *p)
 	int i;
 
 	for (i = 0; i < KVM_NR_BUSES; i++)
-		index_free_all(p, rcu_dereference_protected(p->bus[i].index, true));
+		index_free_all(p, index_or_null(rcu_dereference_protected(p->bus[i].index,
+									  true)));
 	kvmfd_pool_free(p);
 	kvmfd_free_retired(p);
 	kvmfd_bus_free(p);

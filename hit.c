@@ -29,29 +29,14 @@ static __always_inline struct kvmfd_key *first_key(const struct kvmfd_index *ix,
 	struct kvmfd_key *key;
 	unsigned long i;
 
-	for (i = first_slot(t, key_hash(ix, addr)); (key = slot(t, i)); i = next_slot(t, i))
-		if (key->addr == addr && (key->len == len || !key->len))
-			return key;
-
-	return NULL;
-}
-
-/* At an address and length there are other keys than @key only with other masks. */
-static noinline struct kvmfd_doorbell *hit_with_masks(const struct kvmfd_index *ix,
-						      const struct kvmfd_key *key, u64 value)
-{
-	const struct table *t = &ix->keys;
-	const struct kvmfd_key *other;
-	struct kvmfd_doorbell *db;
-	unsigned long i;
-
-	for (i = first_slot(t, key_hash(ix, key->addr)); (other = slot(t, i));
-	     i = next_slot(t, i)) {
-		if (other->addr != key->addr || other->len != key->len)
+	for (i = first_slot(t, key_hash(ix, addr)); (key = slot(t, i)); i = next_slot(t, i)) {
+		if (key->addr != addr)
 			continue;
-		db = find_doorbell(ix, other, value & other->mask);
-		if (db)
-			return db;
+		if (likely(key->len == len))
+			return key;
+		/* Read once more, so that it is not what is looked at first. */
+		if (!READ_ONCE(key->len))
+			return key;
 	}
 
 	return NULL;
@@ -64,6 +49,27 @@ static __always_inline int ring(struct kvmfd_doorbell *db)
 	atomic64_inc(&db->hits[raw_cpu_read(kvmfd_hits_at)]);
 	kvmfd_eventfd_signal(db->eventfd);
 	return 0;
+}
+
+/* At an address and length there are other keys than @key only with other masks. */
+static noinline int write_with_masks(const struct kvmfd_index *ix, const struct kvmfd_key *key,
+				     u64 value)
+{
+	const struct table *t = &ix->keys;
+	const struct kvmfd_key *other;
+	struct kvmfd_doorbell *db;
+	unsigned long i;
+
+	for (i = first_slot(t, key_hash(ix, key->addr)); (other = slot(t, i));
+	     i = next_slot(t, i)) {
+		if (other->addr != key->addr || other->len != key->len)
+			continue;
+		db = find_doorbell(ix, other, value & other->mask);
+		if (db)
+			return ring(db);
+	}
+
+	return -EOPNOTSUPP;
 }
 
 /**
@@ -82,7 +88,7 @@ int kvmfd_doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev, gpa_t
 {
 	struct kvmfd_bus *b = container_of(dev, struct kvmfd_bus, dev);
 	struct kvmfd_index *ix = srcu_dereference(b->indexed_by->index, &vcpu->kvm->srcu);
-	struct kvmfd_key *key = ix ? first_key(ix, addr, len) : NULL;
+	struct kvmfd_key *key = first_key(ix, addr, len);
 	struct kvmfd_doorbell *db;
 	u64 value;
 
@@ -94,7 +100,5 @@ int kvmfd_doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev, gpa_t
 
 	value = written_value(len, val);
 	db = find_doorbell(ix, key, value & key->mask);
-	if (!db)
-		db = hit_with_masks(ix, key, value);
-	return db ? ring(db) : -EOPNOTSUPP;
+	return db ? ring(db) : write_with_masks(ix, key, value);
 }

@@ -28,6 +28,11 @@
 struct kvmfd_doorbell kvmfd_removed_mark = { .own_key = { .len = U32_MAX } };
 static_assert(!offsetof(struct kvmfd_doorbell, own_key));
 
+/* Of a bus that has none: readers find one in any case. */
+static void *no_slots[2];
+static const struct table no_table = { .mask = 1, .shift = 63, .slots = no_slots };
+struct kvmfd_index kvmfd_no_index = { .keys = no_table, .doorbells = no_table };
+
 static u32 table_size(const struct table *t)
 {
 	return t->mask + 1;
@@ -232,6 +237,7 @@ static struct table new_table(u32 bits, void **slots)
 	return (struct table) {
 		.mask = (1U << bits) - 1,
 		.shift = 64 - bits,
+		.seed = get_random_u64(),
 		.slots = slots,
 	};
 }
@@ -246,7 +252,6 @@ static struct kvmfd_index *index_alloc(u32 key_bits, u32 doorbell_bits, gfp_t fl
 	if (!ix)
 		return NULL;
 
-	ix->seed = get_random_u64();
 	ix->keys = new_table(key_bits, ix->slots);
 	ix->doorbells = new_table(doorbell_bits, ix->slots + (1UL << key_bits));
 	return ix;
@@ -266,9 +271,10 @@ static struct kvmfd_index *index_clone(const struct kvmfd_index *old)
 	if (!new)
 		return NULL;
 
-	new->seed = old->seed;
+	new->keys.seed = old->keys.seed;
 	new->keys.used = old->keys.used;
 	new->keys.nr = old->keys.nr;
+	new->doorbells.seed = old->doorbells.seed;
 	new->doorbells.used = old->doorbells.used;
 	new->doorbells.nr = old->doorbells.nr;
 	memcpy(new->slots, old->slots, kvmfd_index_size(old) - sizeof(*old));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Raising interrupts, within the wake-up or by a worker.
+ * The wake-up of an irqfd, and raising interrupts, within it or by a worker.
  *
  * The interrupt's route is looked up at each event, under kvm->irq_srcu, which
  * KVM waits for when routes change: no copy can go stale, and an irqfd need not
  * be told.
  */
 #include "kvmfd.h"
+#include "x86.h"
 
 /*
  * Not the queue that irqfds are torn down by: a tear-down waits for injections, and
@@ -25,6 +26,15 @@ void kvmfd_inject_deferred(struct kvmfd_irqfd *irqfd)
 	queue_work(inject_wq, &irqfd->inject);
 }
 
+/* Of a GSI; NULL if it has none. */
+static inline struct hlist_node *first_route(struct kvm *kvm, u32 gsi)
+{
+	struct kvm_irq_routing_table *table = srcu_dereference(kvm->irq_routing, &kvm->irq_srcu);
+
+	/* NULL on older kernels before there is an interrupt controller. */
+	return table && gsi < table->nr_rt_entries ? table->map[gsi].first : NULL;
+}
+
 /**
  * kvmfd_irq_routes() - the routing entries of a GSI
  * @kvm: the VM; the caller is within kvm->irq_srcu
@@ -37,18 +47,11 @@ void kvmfd_inject_deferred(struct kvmfd_irqfd *irqfd)
 int kvmfd_irq_routes(struct kvm *kvm, u32 gsi,
 		     struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS])
 {
-	struct kvm_irq_routing_table *table;
-	struct kvm_kernel_irq_routing_entry *e;
+	struct hlist_node *node;
 	int n = 0;
 
-	/* NULL on older kernels before there is an interrupt controller. */
-	table = srcu_dereference(kvm->irq_routing, &kvm->irq_srcu);
-	if (!table || gsi >= table->nr_rt_entries)
-		return 0;
-
-	hlist_for_each_entry(e, &table->map[gsi], link)
-		if (n < KVM_NR_IRQCHIPS)
-			routes[n++] = e;
+	for (node = first_route(kvm, gsi); node && n < KVM_NR_IRQCHIPS; node = node->next)
+		routes[n++] = hlist_entry(node, struct kvm_kernel_irq_routing_entry, link);
 
 	return n;
 }
@@ -90,25 +93,59 @@ void kvmfd_inject_work(struct work_struct *work)
 	srcu_read_unlock(&kvm->irq_srcu, idx);
 }
 
-/**
- * kvmfd_inject_inline() - raise an interrupt from within a wake-up
- * @irqfd: the irqfd; interrupts are off
- *
- * Return: whether it was raised; if not, it needs a worker.
- */
-bool kvmfd_inject_inline(struct kvmfd_irqfd *irqfd)
+/* Returns whether the interrupt was raised; if not, it needs a worker. */
+static inline bool inject_inline(struct kvmfd_irqfd *irqfd)
 {
-	struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS];
 	struct kvm *kvm = irqfd->owner->kvm;
+	struct hlist_node *first;
 	bool done;
 	int idx;
 
 	idx = srcu_read_lock(&kvm->irq_srcu);
-	done = kvmfd_irq_routes(kvm, irqfd->gsi, routes) == 1 &&
-	       kvmfd_arch_set_irq_inline(kvm, routes[0]);
+	first = first_route(kvm, irqfd->gsi);
+	/* An MSI is the only route of its GSI. */
+	done = first &&
+	       kvmfd_arch_set_irq_inline(kvm, hlist_entry(first,
+							  struct kvm_kernel_irq_routing_entry,
+							  link));
 	srcu_read_unlock(&kvm->irq_srcu, idx);
 
 	return done;
+}
+
+/**
+ * kvmfd_irqfd_wakeup() - the eventfd has been signalled or closed
+ * @wait: &kvmfd_irqfd.wait; the wait queue's lock is held and interrupts are off
+ * @mode: not used
+ * @sync: not used
+ * @key: EPOLLIN, EPOLLHUP
+ *
+ * Return: 1 if the event has been taken, else 0.
+ */
+int kvmfd_irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
+{
+	struct kvmfd_irqfd *irqfd = container_of(wait, struct kvmfd_irqfd, wait);
+	__poll_t events = key_to_poll(key);
+	int woken = 0;
+	u64 count;
+
+	if (!irqfd->armed)
+		return 0;
+
+	if (events & EPOLLIN) {
+		eventfd_ctx_do_read(irqfd->eventfd, &count);
+		if (inject_inline(irqfd))
+			WRITE_ONCE(irqfd->inline_calls, irqfd->inline_calls + 1);
+		else
+			kvmfd_inject_deferred(irqfd);
+		/* Nobody else is to see it. */
+		woken = 1;
+	}
+
+	if (events & EPOLLHUP)
+		kvmfd_irqfd_closed(irqfd);
+
+	return woken;
 }
 
 /**

@@ -42,38 +42,20 @@ void kvmfd_irqfd_deactivate(struct kvmfd_irqfd *irqfd)
 	list_add_tail(&irqfd->link, &p->dying);
 }
 
-/* With the wait queue's lock held and interrupts off. */
-static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
+/**
+ * kvmfd_irqfd_closed() - an irqfd's eventfd has been closed
+ * @irqfd: the irqfd, the wait queue's lock held and interrupts off
+ */
+void kvmfd_irqfd_closed(struct kvmfd_irqfd *irqfd)
 {
-	struct kvmfd_irqfd *irqfd = container_of(wait, struct kvmfd_irqfd, wait);
 	struct kvmfd *p = irqfd->owner;
-	__poll_t events = key_to_poll(key);
 	unsigned long flags;
-	int woken = 0;
-	u64 count;
 
-	if (!irqfd->armed)
-		return 0;
-
-	if (events & EPOLLIN) {
-		eventfd_ctx_do_read(irqfd->eventfd, &count);
-		if (kvmfd_inject_inline(irqfd))
-			WRITE_ONCE(irqfd->inline_calls, irqfd->inline_calls + 1);
-		else
-			kvmfd_inject_deferred(irqfd);
-		/* The event has been taken: nobody else is to see it. */
-		woken = 1;
-	}
-
-	if (events & EPOLLHUP) {
-		spin_lock_irqsave(&p->irqfd_lock, flags);
-		/* Or else a deassign is about to wait for our lock to unhook us. */
-		if (!irqfd->dying)
-			kvmfd_irqfd_deactivate(irqfd);
-		spin_unlock_irqrestore(&p->irqfd_lock, flags);
-	}
-
-	return woken;
+	spin_lock_irqsave(&p->irqfd_lock, flags);
+	/* Or else a deassign is about to wait for our lock to unhook us. */
+	if (!irqfd->dying)
+		kvmfd_irqfd_deactivate(irqfd);
+	spin_unlock_irqrestore(&p->irqfd_lock, flags);
 }
 
 /* The last part of every irqfd's life. */
@@ -219,7 +201,7 @@ static struct kvmfd_irqfd *irqfd_create(struct kvmfd *p, const struct kvm_irqfd 
 	irqfd->in_batch = in_batch;
 	irqfd->file = file;
 	INIT_WORK(&irqfd->inject, kvmfd_inject_work);
-	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
+	init_waitqueue_func_entry(&irqfd->wait, kvmfd_irqfd_wakeup);
 	init_poll_funcptr(&irqfd->poll, irqfd_hook);
 
 	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE) {

@@ -20,6 +20,7 @@ extern struct kvmfd_doorbell kvmfd_removed_mark;
  * @shift: from a hash to a slot's number
  * @used: slots that are not empty
  * @nr: of those, the ones that have something in them still
+ * @seed: makes the order unpredictable
  * @slots: the slots
  */
 struct table {
@@ -27,12 +28,12 @@ struct table {
 	u32 shift;
 	u32 used;
 	u32 nr;
+	u64 seed;
 	void **slots;
 };
 
 /**
  * struct kvmfd_index - the doorbells of a bus
- * @seed: makes the tables' order unpredictable
  * @keys: of struct kvmfd_key
  * @doorbells: of struct kvmfd_doorbell
  * @slots: of both
@@ -40,7 +41,6 @@ struct table {
  * What readers use is constant once the index is published, other than @slots.
  */
 struct kvmfd_index {
-	u64 seed;
 	struct table keys;
 	struct table doorbells;
 	void *slots[];
@@ -72,13 +72,13 @@ static inline void *slot(const struct table *t, unsigned long i)
 
 static inline u64 key_hash(const struct kvmfd_index *ix, u64 addr)
 {
-	return addr ^ ix->seed;
+	return addr ^ ix->keys.seed;
 }
 
 static inline u64 doorbell_hash(const struct kvmfd_index *ix, const struct kvmfd_key *key,
 				u64 data)
 {
-	return (data + (unsigned long)key) ^ ix->seed;
+	return (data + (unsigned long)key) ^ ix->doorbells.seed;
 }
 
 static inline struct kvmfd_doorbell *find_doorbell(const struct kvmfd_index *ix,

@@ -82,8 +82,8 @@ struct kvmfd_spare {
  * struct kvmfd_bus - kvmfd's hold on one of the VM's buses
  * @owner: the attachment that this is part of
  * @dev: the device of all ranges that are kvmfd's
- * @index: what is in them, NULL if nothing ever was.  Changed under kvmfd.lock,
- *	read by vCPU threads under kvm->srcu.
+ * @index: what is in them; kvmfd_no_index if nothing ever was.  Changed under
+ *	kvmfd.lock, read by vCPU threads under kvm->srcu.
  * @indexed_by: the bus that has the index: fast MMIO shares MMIO's
  * @nr_ranges: ranges on the bus, under kvmfd.state_lock.  The attachment does not
  *	go before them.
@@ -424,6 +424,7 @@ void kvmfd_settle(struct kvmfd *p);
 void kvmfd_settle_lazily(struct kvmfd *p);
 
 /* index.c */
+extern struct kvmfd_index kvmfd_no_index;
 bool kvmfd_index_has(const struct kvmfd_index *ix, u64 addr, u32 len);
 struct kvmfd_doorbell *kvmfd_index_doorbell(const struct kvmfd_index *ix, u64 addr,
 					    u32 len, u64 mask, u64 data);
@@ -490,7 +491,7 @@ void kvmfd_inject_exit(void);
 int kvmfd_irq_routes(struct kvm *kvm, u32 gsi,
 		     struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS]);
 void kvmfd_inject_deferred(struct kvmfd_irqfd *irqfd);
-bool kvmfd_inject_inline(struct kvmfd_irqfd *irqfd);
+int kvmfd_irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key);
 void kvmfd_inject_work(struct work_struct *work);
 
 /* irqfd.c */
@@ -505,6 +506,7 @@ struct kvmfd_irqfd *kvmfd_irqfd_prepare(struct kvmfd *p, const struct kvm_irqfd 
 					bool in_batch);
 int kvmfd_irqfd_activate(struct kvmfd_irqfd *irqfd);
 void kvmfd_irqfd_deactivate(struct kvmfd_irqfd *irqfd);
+void kvmfd_irqfd_closed(struct kvmfd_irqfd *irqfd);
 void kvmfd_irqfd_forget(struct kvmfd_irqfd *irqfd);
 bool kvmfd_irqfd_flags_valid(u32 flags);
 
@@ -528,10 +530,9 @@ void kvmfd_info(struct kvmfd *p, struct pid_namespace *ns, struct kvmfd_info *in
 int kvmfd_list(struct kvmfd *p, struct kvmfd_list *args);
 void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m);
 
-/* x86.c: all that is not generic KVM */
+/* x86.c: what is not generic KVM */
 bool kvmfd_arch_irqfd_allowed(struct kvm *kvm, u32 flags);
 void kvmfd_arch_ack_notifiers_changed(struct kvm *kvm);
 bool kvmfd_arch_set_irq_sleeps(const struct kvm_kernel_irq_routing_entry *e);
-bool kvmfd_arch_set_irq_inline(struct kvm *kvm, struct kvm_kernel_irq_routing_entry *e);
 
 #endif /* KVMFD_H */
