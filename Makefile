@@ -87,7 +87,7 @@ smoke:				## build, load, one doorbell and one MSI on each kernel
 style:				## checkpatch, sparse, clang-format and their like
 	.ci/style
 
-bench:				## KVM and kvmfd side by side, in instructions (AGAINST=FILE)
+bench:				## KVM and kvmfd side by side, in instructions (QUICK=1, AGAINST=FILE, KERNEL)
 	testhost/bench
 
 bench-vmms:			## a guest's disk reads a second, on KVM alone and under `kvmfd run` (ROUNDS, KERNEL)
@@ -103,7 +103,7 @@ help:				## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
 
 export EVENTFD NOTIFY CPUS QUEUES IRQ APIC ROUTES TESTS KERNEL AGAINST STEPS ROUNDS SEED \
-	MINUTES CALLS GUIDE PROGRAMS SUPERVISED
+	MINUTES CALLS GUIDE PROGRAMS SUPERVISED QUICK
 .PHONY: all module vmm tools selftests benchmark install run check check-guests check-vmms \
 	check-debug check-supervised check-kcsan check-sanitize coverage soak fuzz fuzz-abi smoke \
 	style bench bench-vmms shell clean help

@@ -42,7 +42,7 @@ struct backend {
 struct bench_case {
 	const char *name;
 	void (*run)(void);
-	unsigned int n[4];       /* ends with a 0 */
+	unsigned int n[5];       /* ends with a 0 */
 	enum doorbell_form form; /* of doorbells */
 	bool once;               /* in the last round only: it takes long, and is exact */
 	bool batch;              /* kvmfd makes all changes in one call */
@@ -137,7 +137,7 @@ unsigned int burst_run(struct guest *guest);
 
 /* doorbells.c */
 void bench_write(void);
-void bench_write_last(void);
+void bench_write_among(void);
 void bench_doorbells(void);
 void bench_hold(void);
 void bench_memory(void);
@@ -145,7 +145,13 @@ void bench_memory(void);
 /* irqfds.c */
 void irqfds_setup(struct guest *guest);
 void bench_msi(void);
+void bench_resample(void);
 void bench_irqfds(void);
+void bench_routes(void);
+void bench_irqfd_memory(void);
+
+/* teardown.c */
+void bench_teardown(void);
 
 /* calls.c */
 void bench_call(void);

@@ -114,19 +114,25 @@ static void require_rung(unsigned int i, uint64_t expected)
 		expected);
 }
 
+/* The guest writes to doorbell @i; to one that is not there, if @exits. */
+static void measure_writes(const char *what, unsigned int i, bool exits)
+{
+	double none, all;
+
+	none = guest_writes(i, 0, false, 0);
+	all = guest_writes(i, WRITES, false, exits ? WRITES : 0);
+	record(what, "insn", (all - none) / WRITES);
+	require_rung(i % MAX_N, exits ? 0 : WRITES);
+}
+
 void bench_write(void)
 {
 	bool served = current.backend->fd >= 0;
-	double none, all;
 
 	if (served)
 		require(!change_doorbells(0), "cannot assign");
 
-	none = guest_writes(0, 0, false, 0);
-	all = guest_writes(0, WRITES, false, served ? 0 : WRITES);
-	record("write", "insn", (all - none) / WRITES);
-	require_rung(0, served ? WRITES : 0);
-
+	measure_writes("write", 0, !served);
 	if (served) {
 		require_counted(1, WRITES, 0);
 		require(!change_doorbells(DEASSIGN), "cannot deassign");
@@ -144,18 +150,19 @@ static void remove_doorbells(void)
 		backend_renew(current.backend);
 }
 
-/* To the last of n values at one address, or of n addresses. */
-void bench_write_last(void)
+/*
+ * Of n values at one address, or n addresses: to the first, to the last, and to the one
+ * that would come next.
+ */
+void bench_write_among(void)
 {
 	unsigned int last = current.n - 1;
 	struct backend *b = current.backend;
-	double none, all;
 
 	require(!change_doorbells(0), "cannot assign");
-	none = guest_writes(last, 0, false, 0);
-	all = guest_writes(last, WRITES, false, 0);
-	record("write-last", "insn", (all - none) / WRITES);
-	require_rung(last % MAX_N, WRITES);
+	measure_writes("write-first", 0, false);
+	measure_writes("write-last", last, false);
+	measure_writes("write-miss", current.n, true);
 	if (b->is_kvmfd)
 		require(device_info(b->fd).nr_ioeventfds == current.n, "not all are there");
 

@@ -2,20 +2,38 @@
 /*
  * irqfds: from the write to the eventfd to the interrupt, making and unmaking.
  */
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "bench.h"
 
 /* All are of one interrupt: each has an eventfd of its own. */
 #define GSI 5
 
+/* A pin of the IOAPIC. */
+#define PIN 20
+
 static const struct burst interrupts_only;
+
+static void set_routes(struct guest *guest)
+{
+	const struct kvm_irq_routing_entry routes[] = {
+		route_msi(GSI, 0, GUEST_VECTOR),
+		{
+			.gsi = PIN,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = PIN },
+		},
+	};
+
+	guest_set_routing(guest, routes, 2);
+}
 
 void irqfds_setup(struct guest *guest)
 {
-	const struct kvm_irq_routing_entry route = route_msi(GSI, 0, GUEST_VECTOR);
-
-	guest_set_routing(guest, &route, 1);
+	set_routes(guest);
+	guest_program_ioapic(guest, PIN, GUEST_VECTOR + 1, LEVEL);
 }
 
 static int change_irqfds(uint32_t flags)
@@ -45,9 +63,9 @@ static int change_irqfds(uint32_t flags)
  * of KVM's as of kvmfd's, is handled twice: the emulator's doing, when the host's
  * timer comes in the moment of injection.
  */
-static void require_interrupt(bool expected)
+static void require_interrupt(unsigned int vector, bool expected)
 {
-	uint64_t handled = guest_interrupts(&current.backend->guest, GUEST_VECTOR);
+	uint64_t handled = guest_interrupts(&current.backend->guest, vector);
 
 	require((handled > 0) == expected, "the guest handled %lu interrupts", handled);
 }
@@ -61,34 +79,66 @@ static void ring_each(bool heard)
 	for (i = 0; i < current.n; i++) {
 		eventfd_ring(eventfds[i]);
 		burst_run(&current.backend->guest);
-		require_interrupt(heard);
+		require_interrupt(GUEST_VECTOR, heard);
 		require(eventfd_take(eventfds[i]) == !heard,
 			"eventfd %u should %shave been read", i, heard ? "" : "not ");
 	}
 }
 
+/* By the last of n. */
 void bench_msi(void)
 {
 	struct guest *guest = &current.backend->guest;
+	int eventfd = eventfds[current.n - 1];
 	double begin;
 
 	require(!change_irqfds(0), "cannot assign");
 	burst_order(guest, &interrupts_only);
 
 	begin = clock_begin();
-	eventfd_ring(eventfds[0]);
+	eventfd_ring(eventfd);
 	record("signal", "insn", clock_end(begin));
 	burst_run(guest);
-	require_interrupt(true);
+	require_interrupt(GUEST_VECTOR, true);
 
 	begin = clock_begin();
-	eventfd_ring(eventfds[0]);
+	eventfd_ring(eventfd);
 	burst_run(guest);
 	record("handle", "insn", clock_end(begin));
-	require_interrupt(true);
+	require_interrupt(GUEST_VECTOR, true);
 
-	require_counted(1, 0, 2);
+	require_counted(current.n, 0, 2);
 	require(!change_irqfds(KVM_IRQFD_FLAG_DEASSIGN), "cannot deassign");
+}
+
+/*
+ * A level-triggered interrupt from the signal to that of the other eventfd.  Both backends
+ * have a worker raise the pin, which runs when this thread sleeps: the sleep is in it.
+ */
+void bench_resample(void)
+{
+	struct guest *guest = &current.backend->guest;
+	int fd = current.backend->fd, call = eventfds[0], resample = eventfds[1];
+	static const struct timespec shortest = { .tv_nsec = 1 };
+	struct stretch s;
+	int err;
+
+	err = resampled_irqfd(fd, call, PIN, KVM_IRQFD_FLAG_RESAMPLE, resample);
+	require(!err, "cannot assign: %s", strerror(err));
+	burst_order(guest, &interrupts_only);
+
+	stretch_begin(&s);
+	eventfd_ring(call);
+	nanosleep(&shortest, NULL);
+	burst_run(guest);
+	stretch_end(&s);
+	require_interrupt(GUEST_VECTOR + 1, true);
+	require(eventfd_take(resample) == 1, "the end of the interrupt was not told");
+	record("cycle", "insn", s.caller);
+	record("cycle", "insn-all", s.caller + s.others);
+
+	err = irqfd(fd, call, PIN, KVM_IRQFD_FLAG_DEASSIGN);
+	require(!err, "cannot deassign: %s", strerror(err));
 }
 
 /* Unmade in the order of making, see bench_doorbells(). */
@@ -114,4 +164,31 @@ void bench_irqfds(void)
 
 	ring_each(false);
 	require_counted(0, 0, 0);
+}
+
+/* KVM's own irqfds are told of each change, one after the other. */
+void bench_routes(void)
+{
+	struct stretch s;
+
+	require(!change_irqfds(0), "cannot assign");
+	stretch_begin(&s);
+	set_routes(&current.backend->guest);
+	stretch_end(&s);
+	/* Of all n: it is one call. */
+	record("routes", "insn", s.caller);
+	record("routes", "insn-all", s.caller + s.others);
+	record("routes", "us", s.us);
+	require(!change_irqfds(KVM_IRQFD_FLAG_DEASSIGN), "cannot deassign");
+}
+
+void bench_irqfd_memory(void)
+{
+	struct memory before, after;
+
+	before = memory_now();
+	require(!change_irqfds(0), "cannot assign");
+	after = memory_now();
+	record("memory", "bytes", (after.kernel - before.kernel) / current.n);
+	require(!change_irqfds(KVM_IRQFD_FLAG_DEASSIGN), "cannot deassign");
 }

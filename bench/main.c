@@ -2,9 +2,11 @@
 /*
  * Backends, cases and rounds.  Leaves results.csv and spread.log in the working
  * directory; with --uncounted, for a module that does not count, uncounted.csv and
- * uncounted-spread.log, of writes only.
+ * uncounted-spread.log, of writes only.  With --quick there are fewer rounds, and what takes
+ * longest is left out.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +17,8 @@
 #include "bench.h"
 
 /* One to warm up, which does not count, and those that do. */
-#define ROUNDS 6
+#define ROUNDS       6
+#define ROUNDS_QUICK 2
 
 /*
  * How often an n of 1 is measured in each round: some samples are 142 instructions
@@ -32,9 +35,12 @@ static const struct bench_case cases[] = {
 	{ "mmio-wildcard", bench_write, { 1 }, MMIO_WILDCARD },
 	{ "mmio-datamatch", bench_write, { 1 }, MMIO_DATAMATCH },
 	{ "mmio-any-length", bench_write, { 1 }, MMIO_ANY_LENGTH },
-	{ "pio-datamatch", bench_write_last, { 1, 64, 1000 }, PIO_DATAMATCH },
-	{ "mmio-datamatch", bench_write_last, { 1, 1000, 65536 }, MMIO_DATAMATCH },
-	{ "mmio-wildcard", bench_write_last, { 1, 1000 }, MMIO_WILDCARD },
+	{ "pio-datamatch", bench_write_among, { 1, 64, 1000 }, PIO_DATAMATCH },
+	{ "mmio-datamatch", bench_write_among, { 1, 64, 1000, 65536 }, MMIO_DATAMATCH },
+	{ "mmio-datamatch", bench_write_among, { 8000 }, MMIO_DATAMATCH, .once = true },
+	{ "mmio-wildcard", bench_write_among, { 1, 64, 1000 }, MMIO_WILDCARD },
+	{ "mmio-wildcard", bench_write_among, { 8000 }, MMIO_WILDCARD, .once = true },
+	{ "mmio-any-length", bench_write_among, { 1, 64, 1000 }, MMIO_ANY_LENGTH },
 	{ "mmio-wildcard", bench_doorbells, { 1, 64, 1000 }, MMIO_WILDCARD },
 	{ "mmio-datamatch", bench_doorbells, { 1, 64, 1000 }, MMIO_DATAMATCH },
 	{ "mmio-any-length", bench_doorbells, { 1, 64, 1000 }, MMIO_ANY_LENGTH },
@@ -48,11 +54,17 @@ static const struct bench_case cases[] = {
 	{ "mmio", bench_hold, { 1, 1000 }, MMIO_WILDCARD },
 	{ "mmio-batch", bench_hold, { 1, 1000 }, MMIO_WILDCARD, .batch = true },
 	{ "mmio-batch", bench_hold, { 8000 }, MMIO_WILDCARD, .once = true, .batch = true },
+	{ "mmio-wildcard-batch", bench_doorbells, { 8000 }, MMIO_WILDCARD, .once = true,
+	  .batch = true },
 	{ "mmio-wildcard", bench_memory, { 1000, 10000 }, MMIO_WILDCARD, true },
 	{ "mmio-datamatch", bench_memory, { 1000, 10000 }, MMIO_DATAMATCH, true },
-	{ "msi", bench_msi, { 1 } },
+	{ "irqfd", bench_irqfd_memory, { 1000 } },
+	{ "msi", bench_msi, { 1, 1000 } },
+	{ "resample", bench_resample, { 1 } },
 	{ "irqfd", bench_irqfds, { 1, 64, 1000 } },
 	{ "irqfd-batch", bench_irqfds, { 1, 64, 1000 }, .batch = true },
+	{ "irqfds", bench_routes, { 1, 1000 } },
+	{ "vm", bench_teardown, { 1, 1000 } },
 	{ "ioctl", bench_call, { 1 }, .call = call_ioctl },
 	{ "getppid", bench_call, { 1 }, .call = call_getppid },
 };
@@ -72,6 +84,8 @@ static struct backend backends[] = {
 static struct backend uncounted[] = {
 	{ "uncounted" },
 };
+
+static bool quick;
 
 struct current current;
 int eventfds[MAX_N];
@@ -187,10 +201,15 @@ static void run_case(const struct bench_case *c, struct backend *b, unsigned int
 	current.c = NULL;
 }
 
+static int rounds(void)
+{
+	return quick ? ROUNDS_QUICK : ROUNDS;
+}
+
 static bool is_measured(const struct bench_case *c, const struct backend *b, unsigned int n,
 			int round)
 {
-	if (c->once && round != ROUNDS - 1)
+	if (c->once && (quick || round != ROUNDS - 1))
 		return false;
 	if (b->fd < 0 || b == uncounted)
 		return c->run == bench_write;
@@ -219,8 +238,8 @@ static void run_rounds(struct backend *all, unsigned int nr)
 {
 	int round;
 
-	for (round = 0; round < ROUNDS; round++) {
-		printf("round %d of %d\n", round + 1, ROUNDS);
+	for (round = 0; round < rounds(); round++) {
+		printf("round %d of %d\n", round + 1, rounds());
 		fflush(stdout);
 		if (round == 1)
 			results_forget();
@@ -230,20 +249,35 @@ static void run_rounds(struct backend *all, unsigned int nr)
 
 int main(int argc, char **argv)
 {
+	static const struct option names[] = {
+		{ "quick", no_argument, NULL, 'q' },
+		{ "uncounted", no_argument, NULL, 'u' },
+		{},
+	};
+	bool counts = true;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {
+		require(option != '?', "usage: bench [--quick] [--uncounted]");
+		if (option == 'q')
+			quick = true;
+		else
+			counts = false;
+	}
+
 	clock_init();
 	changes = calloc(MAX_N, sizeof(*changes));
 	require(changes, "out of memory");
 	create_eventfds();
-	if (argc == 2 && !strcmp(argv[1], "--uncounted")) {
+	if (counts) {
+		create_backends();
+		run_rounds(backends, ARRAY_LEN(backends));
+		results_write("results.csv", "spread.log");
+	} else {
 		create_uncounted();
 		run_rounds(uncounted, ARRAY_LEN(uncounted));
 		require(!device_info(uncounted[0].fd).retired_hits, "the module counts");
 		results_write("uncounted.csv", "uncounted-spread.log");
-	} else {
-		require(argc == 1, "usage: bench [--uncounted]");
-		create_backends();
-		run_rounds(backends, ARRAY_LEN(backends));
-		results_write("results.csv", "spread.log");
 	}
 	return 0;
 }
