@@ -29,9 +29,11 @@ void bench_teardown(void)
 	struct stretch s;
 	int vm = open_vm(), fd = kvmfd ? device_open_attached(vm) : vm, err = 0;
 
-	for (i = 0; i < current.n && !err; i++)
-		err = ioeventfd(fd, eventfds[i], GUEST_MMIO_BASE + 4 * i, 4, 0, 0) ?:
-		      irqfd(fd, eventfds[i], 5, 0);
+	for (i = 0; i < current.n && !err; i++) {
+		err = ioeventfd(fd, eventfds[i], GUEST_MMIO_BASE + 4 * i, 4, 0, 0);
+		if (!err)
+			err = irqfd(fd, eventfds[i], 5, 0);
+	}
 	require(!err, "cannot assign: %s", strerror(err));
 
 	stretch_begin(&s);
