@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # In: a kernel's log.  Out: the same without those of KCSAN's reports in which no
-# function of kvmfd's stands.  With others=FILE, their titles go there.
+# function of kvmfd's stands, but for what an interrupt came to.  With others=FILE, their
+# titles go there.
 
 function end_report() {
 	if (ours)
@@ -15,12 +16,17 @@ function end_report() {
 	title = $0
 	sub(/.*KCSAN: /, "", title)
 	report = ""
-	ours = 0
+	ours = interrupted = 0
 }
 
 title {
 	report = report $0 "\n"
-	if (/\[kvmfd\]/)
+	# Above it is what the interrupt did.
+	if (/ asm_sysvec_/)
+		interrupted = 1
+	else if (/ (read|write)[^:]* to 0x/)
+		interrupted = 0
+	if (/\[kvmfd\]/ && !interrupted)
 		ours = 1
 	if (/==============================/)
 		end_report()
