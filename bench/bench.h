@@ -2,9 +2,10 @@
 /*
  * The benchmark: KVM and kvmfd measured in turn, on VMs of the same shape.
  *
- * It runs where the clock counts instructions, so what it finds is the length of
- * paths.  That is no latency: caches, contention and the price of a VM exit do
- * not show.  The ratio of two figures is what they are good for.
+ * In mode icount it runs where the clock counts instructions, so what it finds is the
+ * length of paths.  That is no latency: caches, contention and the price of a VM exit do
+ * not show.  The ratio of two figures is what they are good for.  Mode wall, see wall.c,
+ * has a clock that goes on by itself, and two CPUs.
  *
  * A case is a line of the table in main.c and a function, which is called in each
  * round for each n and backend.  It measures, proves that it measured what it
@@ -22,6 +23,8 @@
 /* How many eventfds there are, and the largest n that KVM is measured with. */
 #define MAX_N 8000
 
+#define RING_VCPUS 2
+
 enum doorbell_form {
 	PIO_WILDCARD,
 	PIO_DATAMATCH,
@@ -35,6 +38,7 @@ struct backend {
 	const char *name;
 	struct guest guest;
 	int fd; /* serves KVM_IOEVENTFD and KVM_IRQFD; -1: nobody does */
+	struct kvm_vcpu *vcpus[RING_VCPUS]; /* in mode wall */
 	bool is_kvmfd;
 	bool is_filtered; /* its callers are under the filter of `kvmfd run` */
 };
@@ -48,6 +52,8 @@ struct bench_case {
 	bool batch;              /* kvmfd makes all changes in one call */
 	bool first;              /* the same, in the first call of an attachment */
 	void (*call)(void);      /* a system call: kvmfd has no part in it */
+	unsigned int vcpus;      /* in mode wall: that write meanwhile, or wait */
+	bool halted;             /* they do */
 };
 
 /* What is being measured; without a case, nothing is. */
@@ -115,7 +121,7 @@ void record(const char *what, const char *unit, double value);
 void record_stretch(const char *what, const struct stretch *s);
 void results_forget(void);
 /* The figures, and how far the samples of each lie apart. */
-void results_write(const char *csv, const char *spread);
+void results_write(const char *mode, const char *csv, const char *spread);
 
 /* burst.c: a guest that writes many times without a word to its host */
 struct burst {
@@ -135,7 +141,38 @@ void burst_order(struct guest *guest, const struct burst *burst);
  */
 unsigned int burst_run(struct guest *guest);
 
+/* ring.c: a guest of two vCPUs, each in a thread, that go on until they are stopped */
+enum ring_what {
+	RING_NOTHING,
+	RING_WRITE,
+	RING_SPIN, /* with interrupts on */
+	RING_HALT,
+};
+
+struct ring_job {
+	enum ring_what what;
+	enum space space; /* MMIO writes are of 4 bytes, PIO writes of 2 */
+	uint64_t addr;
+	uint64_t value;
+	volatile bool stop;
+	uint64_t done;    /* writes, or interrupts */
+	uint64_t longest; /* ticks from one write to the next */
+	uint64_t heard;   /* the clock at the last interrupt */
+};
+
+void ring_create(struct backend *b);
+/* The current backend's vCPU @nr does @job, on the CPU of that number. */
+void ring_begin(unsigned int nr, const struct ring_job *job);
+void ring_end(unsigned int nr);
+/* Where it is done. */
+struct ring_job *ring_job(unsigned int nr);
+
 /* doorbells.c */
+/* All of @current.n, or those from @first on; returns the errno. */
+int change_doorbells(uint32_t flags);
+int change_doorbells_from(unsigned int first, uint32_t flags);
+/* What rings the @i-th. */
+void doorbell_target(unsigned int i, enum space *space, uint64_t *addr, uint64_t *value);
 void bench_write(void);
 void bench_write_among(void);
 void bench_doorbells(void);
@@ -143,12 +180,21 @@ void bench_hold(void);
 void bench_memory(void);
 
 /* irqfds.c */
+/* Of an MSI, to the guest's first vCPU. */
+#define IRQFD_GSI 5
+
 void irqfds_setup(struct guest *guest);
 void bench_msi(void);
 void bench_resample(void);
 void bench_irqfds(void);
 void bench_routes(void);
 void bench_irqfd_memory(void);
+
+/* wall.c */
+void wall_write(void);
+void wall_change(void);
+void wall_msi(void);
+void wall_run(bool quick);
 
 /* teardown.c */
 void bench_teardown(void);

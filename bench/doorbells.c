@@ -42,7 +42,7 @@ static int doorbell(int fd, unsigned int i, uint32_t flags)
 			 form->flags | flags, i * form->value_step);
 }
 
-static int batch_doorbells(uint32_t flags)
+static int batch_doorbells(unsigned int first, uint32_t flags)
 {
 	const struct form *form = &forms[current.c->form];
 	unsigned int i;
@@ -52,28 +52,42 @@ static int batch_doorbells(uint32_t flags)
 		changes[i] = (struct kvmfd_change) {
 			.kind = KVMFD_ENTRY_IOEVENTFD,
 			.flags = flags,
-			.addr = form->addr + i * form->addr_step,
-			.data = i * form->value_step,
+			.addr = form->addr + (first + i) * form->addr_step,
+			.data = (first + i) * form->value_step,
 			.mask = (form->flags & DATAMATCH) ? ~0ULL : 0,
 			.len = form->len,
-			.fd = eventfds[i],
+			.fd = eventfds[first + i],
 		};
 
 	return -kvmfd_batch(current.backend->fd, changes, current.n, NULL);
 }
 
-static int change_doorbells(uint32_t flags)
+int change_doorbells_from(unsigned int first, uint32_t flags)
 {
 	int fd = current.backend->fd, err = 0;
 	unsigned int i;
 
 	if (in_a_batch())
-		return batch_doorbells(flags);
+		return batch_doorbells(first, flags);
 
-	for (i = 0; i < current.n && !err; i++)
+	for (i = first; i < first + current.n && !err; i++)
 		err = doorbell(fd, i, flags);
 
 	return err;
+}
+
+int change_doorbells(uint32_t flags)
+{
+	return change_doorbells_from(0, flags);
+}
+
+void doorbell_target(unsigned int i, enum space *space, uint64_t *addr, uint64_t *value)
+{
+	const struct form *form = &forms[current.c->form];
+
+	*space = form->space;
+	*addr = form->addr + i * form->addr_step;
+	*value = i * form->value_step;
 }
 
 /*
@@ -220,7 +234,7 @@ static void measure_hold(const char *what, uint32_t flags)
 
 	hold_begin(&hold);
 	if (in_a_batch())
-		err = batch_doorbells(flags);
+		err = batch_doorbells(0, flags);
 	else
 		err = doorbell(current.backend->fd, current.n - 1, flags);
 	require(!err, "%s: %s", what, strerror(err));

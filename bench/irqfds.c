@@ -8,9 +8,6 @@
 
 #include "bench.h"
 
-/* All are of one interrupt: each has an eventfd of its own. */
-#define GSI 5
-
 /* A pin of the IOAPIC. */
 #define PIN 20
 
@@ -19,7 +16,7 @@ static const struct burst interrupts_only;
 static void set_routes(struct guest *guest)
 {
 	const struct kvm_irq_routing_entry routes[] = {
-		route_msi(GSI, 0, GUEST_VECTOR),
+		route_msi(IRQFD_GSI, 0, GUEST_VECTOR),
 		{
 			.gsi = PIN,
 			.type = KVM_IRQ_ROUTING_IRQCHIP,
@@ -46,14 +43,14 @@ static int change_irqfds(uint32_t flags)
 			changes[i] = (struct kvmfd_change) {
 				.kind = KVMFD_ENTRY_IRQFD,
 				.flags = flags,
-				.gsi = GSI,
+				.gsi = IRQFD_GSI,
 				.fd = eventfds[i],
 			};
 		return -kvmfd_batch(fd, changes, current.n, NULL);
 	}
 
 	for (i = 0; i < current.n && !err; i++)
-		err = irqfd(fd, eventfds[i], GSI, flags);
+		err = irqfd(fd, eventfds[i], IRQFD_GSI, flags);
 
 	return err;
 }

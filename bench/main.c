@@ -3,7 +3,7 @@
  * Backends, cases and rounds.  Leaves results.csv and spread.log in the working
  * directory; with --uncounted, for a module that does not count, uncounted.csv and
  * uncounted-spread.log, of writes only.  With --quick there are fewer rounds, and what takes
- * longest is left out.
+ * longest is left out.  With --wall, see there, it leaves wall.csv and wall-spread.log.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -17,7 +17,7 @@
 #include "bench.h"
 
 /* One to warm up, which does not count, and those that do. */
-#define ROUNDS       6
+#define ROUNDS       5
 #define ROUNDS_QUICK 2
 
 /*
@@ -251,32 +251,40 @@ int main(int argc, char **argv)
 	static const struct option names[] = {
 		{ "quick", no_argument, NULL, 'q' },
 		{ "uncounted", no_argument, NULL, 'u' },
+		{ "wall", no_argument, NULL, 'w' },
 		{},
 	};
-	bool counts = true;
+	bool counts = true, wall = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {
-		require(option != '?', "usage: bench [--quick] [--uncounted]");
+		require(option != '?', "usage: bench [--quick] [--uncounted | --wall]");
 		if (option == 'q')
 			quick = true;
+		else if (option == 'w')
+			wall = true;
 		else
 			counts = false;
 	}
 
-	clock_init();
 	changes = calloc(MAX_N, sizeof(*changes));
 	require(changes, "out of memory");
 	create_eventfds();
+	if (wall) {
+		wall_run(quick);
+		return 0;
+	}
+
+	clock_init();
 	if (counts) {
 		create_backends();
 		run_rounds(backends, ARRAY_LEN(backends));
-		results_write("results.csv", "spread.log");
+		results_write("icount", "results.csv", "spread.log");
 	} else {
 		create_uncounted();
 		run_rounds(uncounted, ARRAY_LEN(uncounted));
 		require(!device_info(uncounted[0].fd).retired_hits, "the module counts");
-		results_write("uncounted.csv", "uncounted-spread.log");
+		results_write("icount", "uncounted.csv", "uncounted-spread.log");
 	}
 	return 0;
 }

@@ -8,7 +8,6 @@
 
 #include "bench.h"
 
-#define MODE        "icount"
 #define MAX_FIGURES 1024
 #define MAX_SAMPLES 64
 
@@ -101,6 +100,14 @@ static double middle(const struct figure *f)
 	return sum / (end - drop);
 }
 
+static double median(const struct figure *f)
+{
+	unsigned int half = f->nr_samples / 2;
+
+	return f->nr_samples % 2 ? f->samples[half]
+				 : (f->samples[half - 1] + f->samples[half]) / 2;
+}
+
 static FILE *create_file(const char *path)
 {
 	FILE *f = fopen(path, "w");
@@ -121,8 +128,9 @@ void results_forget(void)
 	nr_figures = 0;
 }
 
-void results_write(const char *csv, const char *spread)
+void results_write(const char *mode, const char *csv, const char *spread)
 {
+	double (*value)(const struct figure *f) = strcmp(mode, "wall") ? middle : median;
 	FILE *c = create_file(csv), *s = create_file(spread);
 	struct figure *f;
 
@@ -133,13 +141,13 @@ void results_write(const char *csv, const char *spread)
 	for (f = figures; f < figures + nr_figures; f++) {
 		const struct figure *kvm = find(f->name, f->n, "kvm", f->unit);
 
-		fprintf(c, MODE ",%s,%u,%s,%.1f,%s,", f->name, f->n, f->backend->name,
-			middle(f), f->unit);
-		if (kvm && middle(kvm) > 0)
-			fprintf(c, "%.3f", middle(f) / middle(kvm));
+		fprintf(c, "%s,%s,%u,%s,%.1f,%s,", mode, f->name, f->n, f->backend->name,
+			value(f), f->unit);
+		if (kvm && value(kvm) > 0)
+			fprintf(c, "%.3f", value(f) / value(kvm));
 		fprintf(c, "\n");
 		fprintf(s, "%s, n %u, %s: %.1f %s, %u samples from %.1f to %.1f\n", f->name,
-			f->n, f->backend->name, middle(f), f->unit, f->nr_samples,
+			f->n, f->backend->name, value(f), f->unit, f->nr_samples,
 			f->samples[0], f->samples[f->nr_samples - 1]);
 	}
 
