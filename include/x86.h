@@ -43,12 +43,15 @@ static inline bool map_has_logical(const struct kvm_apic_map *map)
 
 /*
  * KVM delivers an MSI by a look-up that yields at most 16 local APICs, or, if
- * that does not apply, by asking every vCPU in turn.  Is it the former?  That interrupts
- * are off keeps the map.
+ * that does not apply, by asking every vCPU in turn.  Is it the former?
+ *
+ * The map stays, for the wait queue's lock is held: interrupts are off, or with PREEMPT_RT
+ * the lock makes its holder a reader of RCU.
  */
 static inline bool msi_by_lookup(struct kvm *kvm, const struct kvm_kernel_irq_routing_entry *e)
 {
-	const struct kvm_apic_map *map = rcu_dereference_sched(kvm->arch.apic_map);
+	const struct kvm_apic_map *map = rcu_dereference_check(kvm->arch.apic_map,
+							       irqs_disabled());
 	bool logical = e->msi.address_lo & MSI_DEST_LOGICAL;
 	u32 dest = MSI_DEST(e->msi.address_lo);
 
