@@ -190,26 +190,28 @@ void wall_msi(void)
 {
 	const struct ring_job job = { .what = current.c->halted ? RING_HALT : RING_SPIN };
 	struct ring_job *now = ring_job(0);
-	static double samples[CALLS];
-	uint64_t begin, i;
+	static double samples[CALLS + 1];
+	uint64_t begin, done, i;
 
 	require(!irqfd(current.backend->fd, eventfds[0], IRQFD_GSI, 0), "cannot assign");
 	ring_begin(0, &job);
-	for (i = 0; i < CALLS; i++) {
+	/* The first does not count: what an earlier case left pending may come before it. */
+	for (i = 0; i <= CALLS; i++) {
 		/* So that it has halted, and longer than KVM polls. */
 		pass_ms(1);
+		done = now->done;
 		begin = rdtsc();
 		eventfd_ring(eventfds[0]);
-		await_done(now, i + 1);
+		await_done(now, done + 1);
 		samples[i] = (now->heard - begin) / ticks_per_us;
 	}
 	now->stop = true;
 	eventfd_ring(eventfds[0]);
 	ring_end(0);
 
-	qsort(samples, CALLS, sizeof(samples[0]), compare);
-	record("msi", "us", samples[CALLS / 2]);
-	require_counted(1, 0, CALLS + 1);
+	qsort(samples + 1, CALLS, sizeof(samples[0]), compare);
+	record("msi", "us", samples[1 + CALLS / 2]);
+	require_counted(1, 0, CALLS + 2);
 	require(!irqfd(current.backend->fd, eventfds[0], IRQFD_GSI, KVM_IRQFD_FLAG_DEASSIGN),
 		"cannot deassign");
 }
