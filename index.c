@@ -30,8 +30,10 @@ static_assert(!offsetof(struct kvmfd_doorbell, own_key));
 
 /* Of a bus that has none: readers find one in any case. */
 static void *no_slots[2];
-static const struct table no_table = { .mask = 1, .shift = 63, .slots = no_slots };
-struct kvmfd_index kvmfd_no_index = { .keys = no_table, .doorbells = no_table };
+struct kvmfd_index kvmfd_no_index = {
+	.keys = { .mask = 1, .shift = 63, .slots = no_slots },
+	.doorbells = { .mask = 1, .shift = 63, .slots = no_slots },
+};
 
 static u32 table_size(const struct table *t)
 {

@@ -37,7 +37,7 @@ enum doorbell_form {
 struct backend {
 	const char *name;
 	struct guest guest;
-	int fd;                             /* serves KVM_IOEVENTFD and KVM_IRQFD; -1: nobody does */
+	int fd;                             /* for both ioctls; -1: nobody serves them */
 	struct kvm_vcpu *vcpus[RING_VCPUS]; /* in mode wall */
 	bool is_kvmfd;
 	bool is_filtered; /* its callers are under the filter of `kvmfd run` */
