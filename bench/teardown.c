@@ -32,7 +32,7 @@ void bench_teardown(void)
 	for (i = 0; i < current.n && !err; i++) {
 		err = ioeventfd(fd, eventfds[i], GUEST_MMIO_BASE + 4 * i, 4, 0, 0);
 		if (!err)
-			err = irqfd(fd, eventfds[i], 5, 0);
+			err = irqfd(fd, eventfds[i], IRQFD_GSI, 0);
 	}
 	require(!err, "cannot assign: %s", strerror(err));
 

@@ -152,6 +152,7 @@ static void change_one(uint32_t flags)
 
 static void change_all(const char *what, const char *stall, uint32_t flags)
 {
+	uint64_t done;
 	double begin;
 	int err;
 
@@ -162,7 +163,8 @@ static void change_all(const char *what, const char *stall, uint32_t flags)
 	record(what, "us", (now_us() - begin) / current.n);
 	require(!err, "%s: %s", what, strerror(err));
 	if (current.c->vcpus) {
-		require(end_writes() == rung(current.n, 1), "not all writes rang");
+		done = end_writes();
+		require(rung(current.n, 1) == done, "not all writes rang");
 		record(stall, "us", ring_job(0)->longest / ticks_per_us);
 	}
 }
