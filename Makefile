@@ -13,6 +13,9 @@ release = $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	$(kdir)/include/generated/utsrelease.h 2>/dev/null),$(error KDIR=$(kdir) is no configured kernel))
 moddir = $(CURDIR)/build/module/$(release)
 INSTALL_MOD_PATH ?= $(DESTDIR)
+version = $(shell sed -n 's/^PACKAGE_VERSION=//p' dkms.conf)
+# The module's.
+source = Kbuild dkms.conf $(wildcard *.c) compat include
 # What is not for the kernel, with ASan and UBSan if SANITIZE is set.
 user = $(CURDIR)/build$(if $(SANITIZE),/sanitize)
 
@@ -22,7 +25,7 @@ all: module vmm tools		## the module, kvmfd-vmm, kvmfd and libkvmfd (default)
 module:				## kvmfd.ko, for the kernel in KDIR
 	mkdir -p $(moddir)
 	find $(moddir) -xtype l -delete
-	cp -rsf $(addprefix $(CURDIR)/,Kbuild dkms.conf $(wildcard *.c) compat include) $(moddir)
+	cp -rsf $(addprefix $(CURDIR)/,$(source)) $(moddir)
 	$(MAKE) -C $(kdir) M=$(moddir) modules
 
 vmm:				## kvmfd-vmm, the companion VMM
@@ -37,11 +40,25 @@ selftests:			## the tests; KSRC names a kernel source (testhost/fetch source)
 benchmark:			## the benchmark's program; KSRC as above
 	$(MAKE) -C bench O=$(CURDIR)/build/benchmark KSRC=$(KSRC)
 
-install: module tools		## module, udev rule, kvmfd and libkvmfd (DESTDIR, INSTALL_MOD_PATH, PREFIX, LIBDIR)
+install: module install-tools	## module, udev rule, kvmfd and libkvmfd (DESTDIR, INSTALL_MOD_PATH, PREFIX, LIBDIR)
 	$(MAKE) -C $(kdir) M=$(moddir) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) modules_install
 	$(if $(DESTDIR),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release))
+
+install-tools: tools		## the same without the module
 	install -D -m 644 60-kvmfd.rules $(DESTDIR)/usr/lib/udev/rules.d/60-kvmfd.rules
 	$(MAKE) -C tools O=$(user)/tools install
+
+install-source:			## the module's source for DKMS, in /usr/src (DESTDIR)
+	install -d $(DESTDIR)/usr/src/kvmfd-$(version)
+	cp -r $(source) $(DESTDIR)/usr/src/kvmfd-$(version)
+
+# In a copy: debhelper leaves its files among the sources.
+deb:				## Debian packages, kvmfd-dkms and kvmfd, in build/deb
+	testhost/packages deb
+	rm -rf build/deb
+	mkdir -p build/deb/source
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C build/deb/source
+	cd build/deb/source && MAKEFLAGS= dpkg-buildpackage -b -us -uc
 
 run:				## boot a guest on kvmfd and check all it did (EVENTFD, NOTIFY, IRQ, ..., see testhost/run --help)
 	testhost/run
@@ -81,8 +98,8 @@ fuzz:				## random calls and writes: KVM, kvmfd and the rules (STEPS, SEED, KERN
 fuzz-abi:			## hostile callers, led by KCOV (CALLS, SEED, GUIDE=no, PROGRAMS=FILE, KERNEL)
 	testhost/fuzz-abi
 
-smoke:				## build, load, one doorbell and one MSI on each kernel
-	testhost/smoke
+check-matrix:			## on 6.1, 6.12 and 7.2: packages, DKMS, selftests/; and on VMX (QUICK=1, TESTS="name...")
+	testhost/check-matrix
 
 style:				## checkpatch, sparse, clang-format and their like
 	.ci/style
@@ -104,6 +121,6 @@ help:				## this list
 
 export EVENTFD NOTIFY CPUS QUEUES IRQ APIC ROUTES TESTS KERNEL AGAINST STEPS ROUNDS SEED \
 	MINUTES CALLS GUIDE PROGRAMS SUPERVISED QUICK
-.PHONY: all module vmm tools selftests benchmark install run check check-guests check-vmms \
-	check-debug check-supervised check-kcsan check-sanitize coverage soak fuzz fuzz-abi smoke \
-	style bench bench-vmms shell clean help
+.PHONY: all module vmm tools selftests benchmark install install-tools install-source deb run \
+	check check-guests check-vmms check-debug check-supervised check-kcsan check-sanitize \
+	check-matrix coverage soak fuzz fuzz-abi style bench bench-vmms shell clean help

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <linux/userfaultfd.h>
 #include <unistd.h>
 
 #include "test_util.h"
@@ -74,6 +77,31 @@ long file_number(const char *path)
 	TEST_ASSERT(f && fscanf(f, "%ld", &value) == 1, "cannot read %s", path);
 	fclose(f);
 	return value;
+}
+
+int hold_page(void *page)
+{
+	struct uffdio_register args = {
+		.range = { .start = (uintptr_t)page, .len = getpagesize() },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int err, fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	TEST_ASSERT(fd >= 0, "userfaultfd: %s", strerror(errno));
+	err = do_ioctl(fd, UFFDIO_API, &api);
+	if (!err)
+		err = do_ioctl(fd, UFFDIO_REGISTER, &args);
+	TEST_ASSERT(!err, "userfaultfd: %s", strerror(err));
+	return fd;
+}
+
+void await_page(int uffd)
+{
+	struct pollfd pollfd = { .fd = uffd, .events = POLLIN };
+
+	TEST_ASSERT(poll(&pollfd, 1, PATIENCE_MS) == 1 && pollfd.revents == POLLIN,
+		    "nobody has touched the page");
 }
 
 int do_ioctl(int fd, unsigned long request, void *arg)

@@ -15,6 +15,9 @@
 
 #include "libkvmfd.h"
 
+/* How long to wait for what has to come. */
+#define PATIENCE_MS 30000
+
 /* How often, or with what: a knob of `make check`. */
 unsigned int from_environment(const char *name, unsigned int otherwise);
 /* The value of a program's option, or the end. */
@@ -26,6 +29,14 @@ void stay_on_cpu(unsigned int nr);
 /* Of files of the kernel's. */
 void file_write(const char *path, const char *text);
 long file_number(const char *path);
+
+/*
+ * Whoever touches @page, which nobody has yet, waits until the fd is closed: a call of the
+ * kernel's, too.
+ */
+int hold_page(void *page);
+/* Until somebody does. */
+void await_page(int uffd);
 
 /* errno of an ioctl, 0 if it succeeded. */
 int do_ioctl(int fd, unsigned long request, void *arg);

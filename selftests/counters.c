@@ -100,7 +100,6 @@ TEST_F(counters, no_count_is_lost)
 }
 
 #define WRITES      1000
-#define PATIENCE_MS 30000
 
 static void *write_thread(void *arg)
 {

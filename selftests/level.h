@@ -19,7 +19,6 @@
 #define PIC_VECTOR (GUEST_VECTOR + PIC_PIN)
 
 /* What may take its time has to be over by then. */
-#define PATIENCE_MS 30000
 
 /* What raises interrupts: an eventfd, and one that tells of their end. */
 struct source {

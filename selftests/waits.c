@@ -17,7 +17,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/userfaultfd.h>
 
 #include "client.h"
 #include "guest.h"
@@ -139,33 +138,12 @@ static int read_page(struct held *held)
 	return guest_read(&held->guest, SPACE_MMIO, PAGE, &value) ? EIO : 0;
 }
 
-static int new_userfaultfd(void *page)
-{
-	struct uffdio_register args = {
-		.range = { .start = (uintptr_t)page, .len = getpagesize() },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_api api = { .api = UFFD_API };
-	int err, fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	TEST_ASSERT(fd >= 0, "userfaultfd: %s", strerror(errno));
-	err = do_ioctl(fd, UFFDIO_API, &api);
-	if (!err)
-		err = do_ioctl(fd, UFFDIO_REGISTER, &args);
-	TEST_ASSERT(!err, "userfaultfd: %s", strerror(err));
-	return fd;
-}
-
 static void hold_vcpu(struct held *held)
 {
-	struct pollfd pollfd = { .events = POLLIN };
-
 	vm_userspace_mem_region_add(held->guest.vm, VM_MEM_SRC_ANONYMOUS, PAGE, 1, 1, 0);
-	held->uffd = new_userfaultfd(addr_gpa2hva(held->guest.vm, PAGE));
+	held->uffd = hold_page(addr_gpa2hva(held->guest.vm, PAGE));
 	call_start(&held->vcpu, held, read_page);
-	pollfd.fd = held->uffd;
-	TEST_ASSERT(poll(&pollfd, 1, PATIENCE_MS) == 1 && pollfd.revents == POLLIN,
-		    "the guest has not touched the page");
+	await_page(held->uffd);
 }
 
 /* Without its userfaultfd the page is one like all others. */
