@@ -107,7 +107,7 @@ style:				## checkpatch, sparse, clang-format and their like
 bench:				## KVM and kvmfd side by side, in instructions (QUICK=1, AGAINST=FILE, KERNEL)
 	testhost/bench
 
-bench-vmms:			## a guest's disk reads a second, on KVM alone and under `kvmfd run` (ROUNDS, KERNEL)
+bench-vmms:			## requests a second of guests, on KVM alone, by kvmfd and under `kvmfd run` (ROUNDS, KERNEL)
 	testhost/bench-vmms
 
 shell:				## a shell in the test host, with the module and kvmfd-vmm

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# What `kvmfd run` reports of a VMM, null on KVM alone, and the kprobes' hits become the
-# result of that VMM: who served its notifications, and what is wrong with that.
+# What `kvmfd run` reports of a VMM, kvmfd-vmm of itself, or null on KVM alone, and the
+# kprobes' hits become the result of that VMM: who served its notifications, and what is
+# wrong with that.
 #
 # What is wanted comes in $eventfd, $expected (who signals the guest's interrupts) and
 # $wanted, what the guest said of its interrupts in $controller, what else is wrong in
@@ -17,6 +18,11 @@ def counted_by_kvmfd:
 		resamples: ($irqfds | map(select(.resample)) | sum(.inline + .deferred))
 	};
 
+def counted_by_kvmfd_vmm: {
+	kicks: (.queues | sum(.hits)),
+	calls: (.queues | sum(.inline) + sum(.deferred))
+};
+
 def counted_by_kvm: {
 	kicks: $probes.ioeventfd_write,
 	calls: $probes.irqfd_wakeup,
@@ -27,8 +33,9 @@ def counted_by_kvm: {
 ($wanted | split(",")) as $wanted |
 . as $report |
 (if $eventfd == "kvm" then counted_by_kvm
- elif . then counted_by_kvmfd
- else {} end) as $counts |
+ elif . == null then {}
+ elif $eventfd == "direct" then counted_by_kvmfd_vmm
+ else counted_by_kvmfd end) as $counts |
 {
 	name: $name,
 	controller: $controller,
@@ -44,7 +51,7 @@ def expectations:
 		["KVM's own irqfd was not called",
 		 .native.kvm_irqfd > 0 or ($wanted | index("calls") | not)]
 	else
-		["`kvmfd run` left no report", $report != null],
+		["there is no report", $report != null],
 		["KVM's own ioeventfd or irqfd was called",
 		 .native.kvm_ioeventfd == 0 and .native.kvm_irqfd == 0],
 		["`kvmfd run` says that it let a call through to KVM",
