@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "fast.h"
 #include "guest.h"
 #include "harness.h"
 
@@ -173,6 +174,7 @@ TEST_F(form, silent_when_missed)
 	unsigned int len = variant->len ?: 4;
 	int bit, offset;
 	uint32_t value;
+	bool rings;
 
 	for (bit = 0; bit < 8 * len; bit++)
 		EXPECT_RINGS(!variant->datamatch, self->addr, len, VALUE ^ 1ULL << bit);
@@ -189,8 +191,10 @@ TEST_F(form, silent_when_missed)
 				 other == SPACE_PIO ? PORT : ADDR, 4, VALUE));
 	EXPECT_EQ(0, eventfd_take(self->efd));
 
-	EXPECT_EQ(1, guest_read(&self->bell.guest, variant->space, self->addr, &value));
-	EXPECT_EQ(0, eventfd_take(self->efd));
+	/* Fast MMIO does not tell a read from a write. */
+	rings = variant->space == SPACE_MMIO && !variant->len && has_fast_mmio();
+	EXPECT_EQ(!rings, guest_read(&self->bell.guest, variant->space, self->addr, &value));
+	EXPECT_EQ(rings, eventfd_take(self->efd));
 }
 
 /* Bao's deassign went on into an assign. */
