@@ -74,6 +74,9 @@ check-guests:			## Linux guests with MSI, IOAPIC and PIC, on kvmfd and on KVM (K
 check-vmms:			## unmodified QEMU with devices of all kinds, on kvmfd (TESTS="name...", EVENTFD=kvmfd, kvm; KERNEL)
 	testhost/check-vmms
 
+check-vmx:			## ioeventfd and irqfd with Intel's virtualization, in Bochs (TESTS="name...", KERNEL)
+	testhost/check-vmx
+
 check-debug:			## all tests on a kernel that watches itself (TESTS="name...")
 	KERNEL=debug testhost/check
 
@@ -122,5 +125,5 @@ help:				## this list
 export EVENTFD NOTIFY CPUS QUEUES IRQ APIC ROUTES TESTS KERNEL AGAINST STEPS ROUNDS SEED \
 	MINUTES CALLS GUIDE PROGRAMS SUPERVISED QUICK
 .PHONY: all module vmm tools selftests benchmark install install-tools install-source deb run \
-	check check-guests check-vmms check-debug check-supervised check-kcsan check-sanitize \
-	check-matrix coverage soak fuzz fuzz-abi style bench bench-vmms shell clean help
+	check check-guests check-vmms check-vmx check-debug check-supervised check-kcsan \
+	check-sanitize check-matrix coverage soak fuzz fuzz-abi style bench bench-vmms shell clean help
