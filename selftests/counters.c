@@ -99,7 +99,7 @@ TEST_F(counters, no_count_is_lost)
 	guest_create(&self->guest);
 }
 
-#define WRITES      1000
+#define WRITES 1000
 
 static void *write_thread(void *arg)
 {

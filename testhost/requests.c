@@ -17,7 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PORT = 5001, BLOCK = 4096 };
+enum { PORT = 5001,
+       BLOCK = 4096 };
 
 struct target {
 	int fd;
@@ -103,7 +104,7 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	void (*request)(struct target *target) = NULL;
+	void (*request)(struct target * target) = NULL;
 	struct target target = {};
 	unsigned long n = 0;
 	double begin, seconds;
@@ -114,11 +115,13 @@ int main(int argc, char **argv)
 	} else if (argc == 4 && !strcmp(argv[1], "net")) {
 		open_net(&target, argv[2]);
 		request = ask;
-	} else if (argc == 2 && !strcmp(argv[1], "answer")) {
+	} else if (argc != 2 || strcmp(argv[1], "answer")) {
+		errx(1, "usage: requests disk DEVICE SECONDS | net ADDRESS SECONDS | answer");
+	}
+
+	if (!request) {
 		answer();
 		return 0;
-	} else {
-		errx(1, "usage: requests disk DEVICE SECONDS | net ADDRESS SECONDS | answer");
 	}
 
 	/* What is slow once. */
