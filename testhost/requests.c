@@ -17,10 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PORT = 5001,
-       BLOCK = 4096 };
+#define PORT  5001
+#define BLOCK 4096
 
 struct target {
+	void (*request)(struct target *target);
 	int fd;
 	/* Of a disk. */
 	uint64_t blocks;
@@ -104,32 +105,31 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	void (*request)(struct target * target) = NULL;
 	struct target target = {};
 	unsigned long n = 0;
 	double begin, seconds;
 
 	if (argc == 4 && !strcmp(argv[1], "disk")) {
+		target.request = read_block;
 		open_disk(&target, argv[2]);
-		request = read_block;
 	} else if (argc == 4 && !strcmp(argv[1], "net")) {
+		target.request = ask;
 		open_net(&target, argv[2]);
-		request = ask;
 	} else if (argc != 2 || strcmp(argv[1], "answer")) {
 		errx(1, "usage: requests disk DEVICE SECONDS | net ADDRESS SECONDS | answer");
 	}
 
-	if (!request) {
+	if (!target.request) {
 		answer();
 		return 0;
 	}
 
 	/* What is slow once. */
 	for (; n < 100; n++)
-		request(&target);
+		target.request(&target);
 	begin = now();
 	for (n = 0; (seconds = now() - begin) < atof(argv[3]); n++)
-		request(&target);
+		target.request(&target);
 	printf("%lu requests\n%.0f a second\n", n, n / seconds);
 	return 0;
 }
