@@ -18,8 +18,6 @@
 #define VECTOR     GUEST_VECTOR
 #define PIC_VECTOR (GUEST_VECTOR + PIC_PIN)
 
-/* What may take its time has to be over by then. */
-
 /* What raises interrupts: an eventfd, and one that tells of their end. */
 struct source {
 	int call;
