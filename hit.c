@@ -8,6 +8,7 @@
 #include <linux/eventfd.h>
 
 #include "index.h"
+#include "trace.h"
 
 /* The most frequent lengths first. */
 static inline u64 written_value(int len, const void *val)
@@ -72,21 +73,9 @@ static noinline int write_with_masks(const struct kvmfd_index *ix, const struct 
 	return -EOPNOTSUPP;
 }
 
-/**
- * kvmfd_doorbell_write() - a write that may be for a doorbell
- * @vcpu: the vCPU that made it, within kvm->srcu
- * @dev: &kvmfd_bus.dev of the bus
- * @addr: its address
- * @len: its length in bytes; 0 on the fast bus, where only a doorbell for any length
- *	will do
- * @val: what was written; not looked at if @len is 0
- *
- * Return: 0, or -EOPNOTSUPP if it hits none.
- */
-int kvmfd_doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev, gpa_t addr,
-			 int len, const void *val)
+static __always_inline int write(struct kvm_vcpu *vcpu, const struct kvmfd_bus *b, gpa_t addr,
+				 int len, const void *val)
 {
-	struct kvmfd_bus *b = container_of(dev, struct kvmfd_bus, dev);
 	struct kvmfd_index *ix = srcu_dereference(b->indexed_by->index, &vcpu->kvm->srcu);
 	struct kvmfd_key *key = first_key(ix, addr, len);
 	struct kvmfd_doorbell *db;
@@ -101,4 +90,40 @@ int kvmfd_doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev, gpa_t
 	value = written_value(len, val);
 	db = find_doorbell(ix, key, value & key->mask);
 	return db ? ring(db) : write_with_masks(ix, key, value);
+}
+
+static noinline int write_and_tell(struct kvm_vcpu *vcpu, const struct kvmfd_bus *b, gpa_t addr,
+				   int len, const void *val)
+{
+	const struct kvmfd *p = b->owner;
+	bool port = b == &p->bus[KVM_PIO_BUS];
+	u64 value = len ? written_value(len, val) : 0;
+	int ret = write(vcpu, b, addr, len, val);
+
+	if (ret)
+		trace_kvmfd_miss(p, port, addr, len, value);
+	else
+		trace_kvmfd_hit(p, port, addr, len, value);
+	return ret;
+}
+
+/**
+ * kvmfd_doorbell_write() - a write that may be for a doorbell
+ * @vcpu: the vCPU that made it, within kvm->srcu
+ * @dev: &kvmfd_bus.dev of the bus
+ * @addr: its address
+ * @len: its length in bytes; 0 on the fast bus, where only a doorbell for any length
+ *	will do
+ * @val: what was written; not looked at if @len is 0
+ *
+ * Return: 0, or -EOPNOTSUPP if it hits none.
+ */
+int kvmfd_doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev, gpa_t addr,
+			 int len, const void *val)
+{
+	const struct kvmfd_bus *b = container_of(dev, struct kvmfd_bus, dev);
+
+	if (static_branch_unlikely(&kvmfd_writes_watched))
+		return write_and_tell(vcpu, b, addr, len, val);
+	return write(vcpu, b, addr, len, val);
 }

@@ -7,6 +7,7 @@
  * be told.
  */
 #include "kvmfd.h"
+#include "trace.h"
 #include "x86.h"
 
 /*
@@ -15,16 +16,6 @@
  * from running.
  */
 static struct workqueue_struct *inject_wq;
-
-/**
- * kvmfd_inject_deferred() - have a worker raise the interrupt
- * @irqfd: the irqfd
- */
-void kvmfd_inject_deferred(struct kvmfd_irqfd *irqfd)
-{
-	atomic64_inc(&irqfd->deferred_calls);
-	queue_work(inject_wq, &irqfd->inject);
-}
 
 /* Of a GSI; NULL if it has none. */
 static inline struct hlist_node *first_route(struct kvm *kvm, u32 gsi)
@@ -54,6 +45,53 @@ int kvmfd_irq_routes(struct kvm *kvm, u32 gsi,
 		routes[n++] = hlist_entry(node, struct kvm_kernel_irq_routing_entry, link);
 
 	return n;
+}
+
+/*
+ * Within the wake-up these two would cost it registers; for the same reason they get the
+ * pointer that it has.  What has the interrupt's route against the wake-up?
+ */
+static noinline void tell_deferred(const wait_queue_entry_t *wait)
+{
+	const struct kvmfd_irqfd *irqfd = container_of(wait, struct kvmfd_irqfd, wait);
+	struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS];
+	struct kvm *kvm = irqfd->owner->kvm;
+	enum kvmfd_deferral why = KVMFD_DEFER_OTHER;
+	int idx, n;
+
+	idx = srcu_read_lock(&kvm->irq_srcu);
+	n = kvmfd_irq_routes(kvm, irqfd->gsi, routes);
+	if (!n)
+		why = KVMFD_DEFER_NO_ROUTE;
+	else if (routes[0]->type == KVM_IRQ_ROUTING_MSI)
+		why = KVMFD_DEFER_MSI;
+	else if (routes[0]->type == KVM_IRQ_ROUTING_IRQCHIP)
+		why = KVMFD_DEFER_PIN;
+	srcu_read_unlock(&kvm->irq_srcu, idx);
+	trace_kvmfd_deferred(irqfd, why);
+}
+
+static noinline void tell_inline(const wait_queue_entry_t *wait)
+{
+	trace_kvmfd_inline(container_of(wait, struct kvmfd_irqfd, wait));
+}
+
+static void inject_deferred(struct kvmfd_irqfd *irqfd)
+{
+	atomic64_inc(&irqfd->deferred_calls);
+	queue_work(inject_wq, &irqfd->inject);
+}
+
+/**
+ * kvmfd_inject_pending() - an event was there before the irqfd
+ * @irqfd: the irqfd
+ *
+ * A worker raises the interrupt.
+ */
+void kvmfd_inject_pending(struct kvmfd_irqfd *irqfd)
+{
+	trace_kvmfd_deferred(irqfd, KVMFD_DEFER_PENDING);
+	inject_deferred(irqfd);
 }
 
 /**
@@ -134,10 +172,15 @@ int kvmfd_irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, vo
 
 	if (events & EPOLLIN) {
 		eventfd_ctx_do_read(irqfd->eventfd, &count);
-		if (inject_inline(irqfd))
+		if (inject_inline(irqfd)) {
 			WRITE_ONCE(irqfd->inline_calls, irqfd->inline_calls + 1);
-		else
-			kvmfd_inject_deferred(irqfd);
+			if (trace_kvmfd_inline_enabled())
+				tell_inline(wait);
+		} else {
+			if (trace_kvmfd_deferred_enabled())
+				tell_deferred(wait);
+			inject_deferred(irqfd);
+		}
 		/* Nobody else is to see it. */
 		woken = 1;
 	}

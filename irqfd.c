@@ -19,6 +19,7 @@
 #include <linux/slab.h>
 
 #include "kvmfd.h"
+#include "trace.h"
 
 static struct workqueue_struct *reap_wq;
 
@@ -93,8 +94,10 @@ static void irqfd_reap(struct work_struct *work)
 	list_splice_init(&p->dying, &dying);
 	spin_unlock_irq(&p->irqfd_lock);
 
-	list_for_each_entry(irqfd, &dying, link)
+	list_for_each_entry(irqfd, &dying, link) {
+		trace_kvmfd_shutdown(irqfd);
 		irqfd_unhook(irqfd);
+	}
 	kvmfd_resample_leave(p, &dying);
 
 	list_for_each_entry_safe(irqfd, next, &dying, link) {
@@ -297,7 +300,7 @@ static int irqfd_enter(struct kvmfd_irqfd *irqfd)
 	ended = p->ended;
 	if (!ended) {
 		if (irqfd_arm(irqfd))
-			kvmfd_inject_deferred(irqfd);
+			kvmfd_inject_pending(irqfd);
 		p->nr_irqfds++;
 		kvmfd_item_add(p, &irqfd->item, KVMFD_ENTRY_IRQFD);
 		spin_lock_irq(&p->irqfd_lock);

@@ -9,6 +9,7 @@
 #include <linux/uaccess.h>
 
 #include "kvmfd.h"
+#include "trace.h"
 
 #define FDINFO_MAX_ENTRIES 100
 
@@ -46,6 +47,17 @@ static struct kvmfd_item *item_of(struct rb_node *node)
 	return rb_entry(node, struct kvmfd_item, node);
 }
 
+static void item_describe(struct kvmfd_item *item, struct kvmfd_entry *entry)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->id = item->id;
+	entry->kind = item->kind;
+	if (item->kind == KVMFD_ENTRY_IOEVENTFD)
+		kvmfd_doorbell_describe(container_of(item, struct kvmfd_doorbell, item), entry);
+	else
+		kvmfd_irqfd_describe(container_of(item, struct kvmfd_irqfd, item), entry);
+}
+
 /**
  * kvmfd_item_add() - list an item, and give it its id
  * @p: the attachment, &kvmfd.state_lock held
@@ -55,6 +67,7 @@ static struct kvmfd_item *item_of(struct rb_node *node)
 void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item, u32 kind)
 {
 	struct rb_node **link = &p->items.rb_node, *parent = NULL;
+	struct kvmfd_entry entry;
 
 	lockdep_assert_held(&p->state_lock);
 
@@ -67,17 +80,11 @@ void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item, u32 kind)
 	}
 	rb_link_node(&item->node, parent, link);
 	rb_insert_color(&item->node, &p->items);
-}
 
-static void item_describe(struct kvmfd_item *item, struct kvmfd_entry *entry)
-{
-	memset(entry, 0, sizeof(*entry));
-	entry->id = item->id;
-	entry->kind = item->kind;
-	if (item->kind == KVMFD_ENTRY_IOEVENTFD)
-		kvmfd_doorbell_describe(container_of(item, struct kvmfd_doorbell, item), entry);
-	else
-		kvmfd_irqfd_describe(container_of(item, struct kvmfd_irqfd, item), entry);
+	if (trace_kvmfd_assign_enabled()) {
+		item_describe(item, &entry);
+		trace_kvmfd_assign(p, &entry);
+	}
 }
 
 /**
@@ -98,6 +105,7 @@ void kvmfd_item_retire(struct kvmfd *p, struct kvmfd_item *item)
 	p->retired.deferred_calls += entry.deferred_calls;
 	if (removed)
 		removed->entries[removed->nr++ % KVMFD_MAX_REMOVED] = entry;
+	trace_kvmfd_deassign(p, &entry);
 
 	rb_erase(&item->node, &p->items);
 	RB_CLEAR_NODE(&item->node);

@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 
 #include "kvmfd.h"
+#include "trace.h"
 
 /**
  * struct kvmfd_resampler - the line of a GSI, as far as it is kvmfd's
@@ -57,8 +58,10 @@ static void resampler_acked(struct kvm_irq_ack_notifier *notifier)
 	line_lower(resampler);
 	list_for_each_entry_srcu(irqfd, &resampler->irqfds, resample_link,
 				 srcu_read_lock_held(&resampler->kvm->irq_srcu))
-		if (READ_ONCE(irqfd->armed))
+		if (READ_ONCE(irqfd->armed)) {
+			trace_kvmfd_resample(irqfd);
 			kvmfd_eventfd_signal(irqfd->resamplefd);
+		}
 }
 
 static struct kvmfd_resampler *resampler_create(struct kvm *kvm, u32 gsi)

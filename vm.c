@@ -193,6 +193,7 @@ static int attach_kvm(struct kvmfd *p, struct kvm *kvm, struct kvmfd_removed *re
 	sentinel_init(p, kvm);
 	spin_lock(&p->state_lock);
 	p->kvm = kvm;
+	p->vm_pid = kvm->userspace_pid;
 	p->removed = removed;
 	kvmfd_attacher_set(p);
 	p->id = ++last_attachment;

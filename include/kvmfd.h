@@ -138,6 +138,7 @@ struct kvmfd_item {
  * @id: id of the attachment, 0 before there is one
  * @kvm: the VM.  Not a reference: only usable within kvmfd_pin(), and by the
  *	callbacks that KVM itself keeps the VM alive for.
+ * @vm_pid: the process that made the VM, as the kernel counts them; constant once attached
  * @vendor: kvm-amd or kvm-intel, held from attach to the end: since 6.12 it is
  *	pinned by KVM's open files alone, not by the VM
  * @mm: of the process that attached; no reference on what is in it
@@ -179,6 +180,7 @@ struct kvmfd {
 	spinlock_t state_lock; /* id ... retired */
 	u64 id;
 	struct kvm *kvm;
+	pid_t vm_pid;
 	struct module *vendor;
 	struct mm_struct *mm;
 	struct pid *attacher;
@@ -490,7 +492,7 @@ int kvmfd_inject_init(void);
 void kvmfd_inject_exit(void);
 int kvmfd_irq_routes(struct kvm *kvm, u32 gsi,
 		     struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS]);
-void kvmfd_inject_deferred(struct kvmfd_irqfd *irqfd);
+void kvmfd_inject_pending(struct kvmfd_irqfd *irqfd);
 int kvmfd_irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key);
 void kvmfd_inject_work(struct work_struct *work);
 

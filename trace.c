@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The tracepoints themselves, and what switches the way of a guest's writes.
+ */
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+DEFINE_STATIC_KEY_FALSE(kvmfd_writes_watched);
+
+/**
+ * kvmfd_watch_writes() - one more looks at hits, or at misses
+ *
+ * Return: 0.
+ */
+int kvmfd_watch_writes(void)
+{
+	static_branch_inc(&kvmfd_writes_watched);
+	return 0;
+}
+
+/**
+ * kvmfd_unwatch_writes() - and one less
+ */
+void kvmfd_unwatch_writes(void)
+{
+	static_branch_dec(&kvmfd_writes_watched);
+}
