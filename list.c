@@ -58,6 +58,15 @@ static void item_describe(struct kvmfd_item *item, struct kvmfd_entry *entry)
 		kvmfd_irqfd_describe(container_of(item, struct kvmfd_irqfd, item), entry);
 }
 
+/* By itself: who has an entry on its stack pays for that, too, when nobody looks. */
+static noinline void tell_assign(const struct kvmfd *p, struct kvmfd_item *item)
+{
+	struct kvmfd_entry entry;
+
+	item_describe(item, &entry);
+	trace_kvmfd_assign(p, &entry);
+}
+
 /**
  * kvmfd_item_add() - list an item, and give it its id
  * @p: the attachment, &kvmfd.state_lock held
@@ -67,7 +76,6 @@ static void item_describe(struct kvmfd_item *item, struct kvmfd_entry *entry)
 void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item, u32 kind)
 {
 	struct rb_node **link = &p->items.rb_node, *parent = NULL;
-	struct kvmfd_entry entry;
 
 	lockdep_assert_held(&p->state_lock);
 
@@ -81,10 +89,8 @@ void kvmfd_item_add(struct kvmfd *p, struct kvmfd_item *item, u32 kind)
 	rb_link_node(&item->node, parent, link);
 	rb_insert_color(&item->node, &p->items);
 
-	if (trace_kvmfd_assign_enabled()) {
-		item_describe(item, &entry);
-		trace_kvmfd_assign(p, &entry);
-	}
+	if (trace_kvmfd_assign_enabled())
+		tell_assign(p, item);
 }
 
 /**
