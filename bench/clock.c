@@ -25,6 +25,7 @@
  * the same number of them in every round.
  */
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "bench.h"
@@ -137,7 +138,7 @@ void clock_init(void)
 	/* The first times have more in them: page faults, and what else is made once. */
 	for (i = 0; i < 8; i++) {
 		clock_cost = 0;
-		stretch_cost = (struct stretch){};
+		memset(&stretch_cost, 0, sizeof(stretch_cost));
 		measure_loop(0, &clock, &s);
 	}
 	clock_cost = clock;
