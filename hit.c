@@ -97,9 +97,12 @@ static noinline int write_and_tell(struct kvm_vcpu *vcpu, const struct kvmfd_bus
 {
 	const struct kvmfd *p = b->owner;
 	bool port = b == &p->bus[KVM_PIO_BUS];
-	u64 value = len ? written_value(len, val) : 0;
 	int ret = write(vcpu, b, addr, len, val);
+	u64 value = 0;
 
+	/* Of any length, other than what is looked up: a write across pages comes in parts. */
+	if (len)
+		memcpy(&value, val, min_t(size_t, len, sizeof(value)));
 	if (ret)
 		trace_kvmfd_miss(p, port, addr, len, value);
 	else

@@ -120,6 +120,15 @@ TEST_F(tracing, hit_and_miss)
 	EXPECT_EQ(2, eventfd_take(self->efd));
 }
 
+/* It comes in two parts, and the first is no longer than it says. */
+TEST_F(tracing, hit_across_pages)
+{
+	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR + 0xffd, 0, 0, 0));
+	guest_write(&self->level.guest, SPACE_MMIO, ADDR + 0xffd, 8, 0x1122334455667788);
+	EXPECT_LINES(1, "kvmfd_hit:", "mmio=0xc0001ffd len=3 value=0x667788\n");
+	EXPECT_EQ(1, eventfd_take(self->efd));
+}
+
 TEST_F(tracing, assign_and_deassign)
 {
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, DATAMATCH, VALUE));
