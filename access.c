@@ -129,7 +129,7 @@ int kvmfd_may_use(const struct file *vm, u32 flags)
 }
 
 /**
- * kvmfd_attacher_set() - the caller is who attaches
+ * kvmfd_attacher_set() - the caller is who attaches, to a VM that has an owner
  * @p: an open /dev/kvmfd that is being attached; &kvmfd.state_lock is held
  */
 void kvmfd_attacher_set(struct kvmfd *p)
@@ -140,6 +140,8 @@ void kvmfd_attacher_set(struct kvmfd *p)
 	p->mm = current->mm;
 	p->attacher = get_pid(task_tgid(current));
 	p->foreign = p->kvm->mm != current->mm;
+	p->owner = kvmfd_get_mm_owner(p->kvm->mm);
+	p->vm_pid = pid_nr(p->owner);
 }
 
 /**
@@ -151,18 +153,19 @@ void kvmfd_attacher_put(struct kvmfd *p)
 	if (p->mm)
 		mmdrop(p->mm);
 	put_pid(p->attacher);
+	put_pid(p->owner);
 }
 
 /**
- * kvmfd_attacher_pid() - who has attached?
- * @p: an attachment
+ * kvmfd_process_id() - how is a process called?
+ * @process: who has attached to a VM, or whose it is; NULL if nobody knows
  * @ns: of the reader
  *
  * Return: the process's id, or 0 if it has ended or @ns does not know it.
  */
-pid_t kvmfd_attacher_pid(const struct kvmfd *p, struct pid_namespace *ns)
+pid_t kvmfd_process_id(struct pid *process, struct pid_namespace *ns)
 {
-	return pid_has_task(p->attacher, PIDTYPE_TGID) ? pid_nr_ns(p->attacher, ns) : 0;
+	return process && pid_has_task(process, PIDTYPE_TGID) ? pid_nr_ns(process, ns) : 0;
 }
 
 /**

@@ -44,17 +44,19 @@ static __always_inline struct kvmfd_key *first_key(const struct kvmfd_index *ix,
 }
 
 /* Returns 0. */
-static __always_inline int ring(struct kvmfd_doorbell *db)
+static __always_inline int ring(const struct kvmfd_bus *b, struct kvmfd_doorbell *db, bool watched)
 {
 	/* This thread's CPU may be another one by then. */
 	atomic64_inc(&db->hits[raw_cpu_read(kvmfd_hits_at)]);
+	if (watched && kvmfd_fault_strikes(b->owner, &db->item))
+		return 0;
 	kvmfd_eventfd_signal(db->eventfd);
 	return 0;
 }
 
 /* At an address and length there are other keys than @key only with other masks. */
-static noinline int write_with_masks(const struct kvmfd_index *ix, const struct kvmfd_key *key,
-				     u64 value)
+static noinline struct kvmfd_doorbell *find_with_masks(const struct kvmfd_index *ix,
+						       const struct kvmfd_key *key, u64 value)
 {
 	const struct table *t = &ix->keys;
 	const struct kvmfd_key *other;
@@ -67,14 +69,14 @@ static noinline int write_with_masks(const struct kvmfd_index *ix, const struct 
 			continue;
 		db = find_doorbell(ix, other, value & other->mask);
 		if (db)
-			return ring(db);
+			return db;
 	}
 
-	return -EOPNOTSUPP;
+	return NULL;
 }
 
 static __always_inline int write(struct kvm_vcpu *vcpu, const struct kvmfd_bus *b, gpa_t addr,
-				 int len, const void *val)
+				 int len, const void *val, bool watched)
 {
 	struct kvmfd_index *ix = srcu_dereference(b->indexed_by->index, &vcpu->kvm->srcu);
 	struct kvmfd_key *key = first_key(ix, addr, len);
@@ -85,19 +87,21 @@ static __always_inline int write(struct kvm_vcpu *vcpu, const struct kvmfd_bus *
 		return -EOPNOTSUPP;
 	/* By the rules of what collides, a wildcard and any length have no neighbours. */
 	if (!key->mask)
-		return ring(wildcard_of(key));
+		return ring(b, wildcard_of(key), watched);
 
 	value = written_value(len, val);
 	db = find_doorbell(ix, key, value & key->mask);
-	return db ? ring(db) : write_with_masks(ix, key, value);
+	if (unlikely(!db))
+		db = find_with_masks(ix, key, value);
+	return db ? ring(b, db, watched) : -EOPNOTSUPP;
 }
 
-static noinline int write_and_tell(struct kvm_vcpu *vcpu, const struct kvmfd_bus *b, gpa_t addr,
-				   int len, const void *val)
+static noinline int watched_write(struct kvm_vcpu *vcpu, const struct kvmfd_bus *b, gpa_t addr,
+				  int len, const void *val)
 {
 	const struct kvmfd *p = b->owner;
 	bool port = b == &p->bus[KVM_PIO_BUS];
-	int ret = write(vcpu, b, addr, len, val);
+	int ret = write(vcpu, b, addr, len, val, true);
 	u64 value = 0;
 
 	/* Of any length, other than what is looked up: a write across pages comes in parts. */
@@ -127,6 +131,6 @@ int kvmfd_doorbell_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev, gpa_t
 	const struct kvmfd_bus *b = container_of(dev, struct kvmfd_bus, dev);
 
 	if (static_branch_unlikely(&kvmfd_writes_watched))
-		return write_and_tell(vcpu, b, addr, len, val);
-	return write(vcpu, b, addr, len, val);
+		return watched_write(vcpu, b, addr, len, val);
+	return write(vcpu, b, addr, len, val, false);
 }

@@ -47,13 +47,39 @@ int kvmfd_irq_routes(struct kvm *kvm, u32 gsi,
 	return n;
 }
 
-/*
- * Within the wake-up these two would cost it registers; for the same reason they get the
- * pointer that it has.  What has the interrupt's route against the wake-up?
+/**
+ * kvmfd_irq_describe_route() - where does an interrupt lead now?
+ * @kvm: the VM
+ * @entry: of an irqfd; its route is filled in
  */
-static noinline void tell_deferred(const wait_queue_entry_t *wait)
+void kvmfd_irq_describe_route(struct kvm *kvm, struct kvmfd_entry *entry)
 {
-	const struct kvmfd_irqfd *irqfd = container_of(wait, struct kvmfd_irqfd, wait);
+	struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS], *e;
+	int idx, i, n;
+
+	BUILD_BUG_ON(ARRAY_SIZE(entry->pins) < KVM_NR_IRQCHIPS);
+
+	idx = srcu_read_lock(&kvm->irq_srcu);
+	n = kvmfd_irq_routes(kvm, entry->gsi, routes);
+	entry->route = n ? KVMFD_ROUTE_OTHER : KVMFD_ROUTE_NONE;
+	for (i = 0; i < n; i++) {
+		e = routes[i];
+		if (e->type == KVM_IRQ_ROUTING_MSI) {
+			entry->route = KVMFD_ROUTE_MSI;
+			entry->msi_addr = (u64)e->msi.address_hi << 32 | e->msi.address_lo;
+			entry->msi_data = e->msi.data;
+		} else if (e->type == KVM_IRQ_ROUTING_IRQCHIP) {
+			entry->route = KVMFD_ROUTE_PINS;
+			entry->chips |= 1U << e->irqchip.irqchip;
+			entry->pins[e->irqchip.irqchip] = kvmfd_arch_pin(e);
+		}
+	}
+	srcu_read_unlock(&kvm->irq_srcu, idx);
+}
+
+/* What has the interrupt's route against the wake-up? */
+static void tell_deferred(const struct kvmfd_irqfd *irqfd)
+{
 	struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS];
 	struct kvm *kvm = irqfd->owner->kvm;
 	enum kvmfd_deferral why = KVMFD_DEFER_OTHER;
@@ -71,14 +97,11 @@ static noinline void tell_deferred(const wait_queue_entry_t *wait)
 	trace_kvmfd_deferred(irqfd, why);
 }
 
-static noinline void tell_inline(const wait_queue_entry_t *wait)
-{
-	trace_kvmfd_inline(container_of(wait, struct kvmfd_irqfd, wait));
-}
-
 static void inject_deferred(struct kvmfd_irqfd *irqfd)
 {
 	atomic64_inc(&irqfd->deferred_calls);
+	if (rcu_access_pointer(irqfd->measured))
+		kvmfd_latency_note(irqfd);
 	queue_work(inject_wq, &irqfd->inject);
 }
 
@@ -94,13 +117,8 @@ void kvmfd_inject_pending(struct kvmfd_irqfd *irqfd)
 	inject_deferred(irqfd);
 }
 
-/**
- * kvmfd_inject_work() - raise an interrupt
- * @work: &kvmfd_irqfd.inject; the VM stays, see irqfd.c
- */
-void kvmfd_inject_work(struct work_struct *work)
+static void inject(struct kvmfd_irqfd *irqfd)
 {
-	struct kvmfd_irqfd *irqfd = container_of(work, struct kvmfd_irqfd, inject);
 	struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS], copy;
 	struct kvm *kvm = irqfd->owner->kvm;
 	int source = KVM_USERSPACE_IRQ_SOURCE_ID;
@@ -131,8 +149,41 @@ void kvmfd_inject_work(struct work_struct *work)
 	srcu_read_unlock(&kvm->irq_srcu, idx);
 }
 
+/**
+ * kvmfd_inject_again() - an event whose interrupt has been held back, or is to come twice
+ * @irqfd: a listed irqfd, &kvmfd.state_lock held
+ *
+ * A worker raises it, unless the irqfd is being torn down.
+ */
+void kvmfd_inject_again(struct kvmfd_irqfd *irqfd)
+{
+	struct kvmfd *p = irqfd->owner;
+
+	lockdep_assert_held(&p->state_lock);
+
+	spin_lock_irq(&p->irqfd_lock);
+	/* Whoever tears it down waits for the worker, later than that. */
+	if (!irqfd->dying)
+		inject_deferred(irqfd);
+	spin_unlock_irq(&p->irqfd_lock);
+}
+
+/**
+ * kvmfd_inject_work() - raise an interrupt
+ * @work: &kvmfd_irqfd.inject; the VM stays, see irqfd.c
+ */
+void kvmfd_inject_work(struct work_struct *work)
+{
+	struct kvmfd_irqfd *irqfd = container_of(work, struct kvmfd_irqfd, inject);
+	u64 woken = kvmfd_latency_take(irqfd);
+
+	inject(irqfd);
+	if (woken)
+		kvmfd_latency_end(irqfd, woken);
+}
+
 /* Returns whether the interrupt was raised; if not, it needs a worker. */
-static inline bool inject_inline(struct kvmfd_irqfd *irqfd)
+static __always_inline bool inject_inline(struct kvmfd_irqfd *irqfd)
 {
 	struct kvm *kvm = irqfd->owner->kvm;
 	struct hlist_node *first;
@@ -149,6 +200,31 @@ static inline bool inject_inline(struct kvmfd_irqfd *irqfd)
 	srcu_read_unlock(&kvm->irq_srcu, idx);
 
 	return done;
+}
+
+static __always_inline void count_inline(struct kvmfd_irqfd *irqfd)
+{
+	WRITE_ONCE(irqfd->inline_calls, irqfd->inline_calls + 1);
+}
+
+/*
+ * An event that somebody looks at, or that may be struck.  Within the wake-up it would cost
+ * that registers; for the same reason it gets the pointer that the wake-up has.
+ */
+static noinline void watched_event(wait_queue_entry_t *wait)
+{
+	struct kvmfd_irqfd *irqfd = container_of(wait, struct kvmfd_irqfd, wait);
+
+	if (kvmfd_fault_strikes(irqfd->owner, &irqfd->item))
+		return;
+	if (inject_inline(irqfd)) {
+		count_inline(irqfd);
+		trace_kvmfd_inline(irqfd);
+		return;
+	}
+	if (trace_kvmfd_deferred_enabled())
+		tell_deferred(irqfd);
+	inject_deferred(irqfd);
 }
 
 /**
@@ -172,15 +248,12 @@ int kvmfd_irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, vo
 
 	if (events & EPOLLIN) {
 		eventfd_ctx_do_read(irqfd->eventfd, &count);
-		if (inject_inline(irqfd)) {
-			WRITE_ONCE(irqfd->inline_calls, irqfd->inline_calls + 1);
-			if (trace_kvmfd_inline_enabled())
-				tell_inline(wait);
-		} else {
-			if (trace_kvmfd_deferred_enabled())
-				tell_deferred(wait);
+		if (static_branch_unlikely(&kvmfd_calls_watched))
+			watched_event(wait);
+		else if (inject_inline(irqfd))
+			count_inline(irqfd);
+		else
 			inject_deferred(irqfd);
-		}
 		/* Nobody else is to see it. */
 		woken = 1;
 	}

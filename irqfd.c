@@ -77,6 +77,7 @@ static void irqfd_free(struct kvmfd_irqfd *irqfd)
 	if (irqfd->resamplefd)
 		eventfd_ctx_put(irqfd->resamplefd);
 	eventfd_ctx_put(irqfd->eventfd);
+	kvmfd_latency_free(irqfd);
 	kfree(irqfd);
 }
 

@@ -29,8 +29,10 @@ static int kvmfd_release(struct inode *inode, struct file *file)
 {
 	struct kvmfd *p = file->private_data;
 
-	if (p->id)
+	if (p->id) {
 		kvmfd_detach(p);
+		kvmfd_faults_forget(p);
+	}
 	kvmfd_put(p);
 	return 0;
 }
@@ -158,6 +160,36 @@ static int ioctl_list(struct kvmfd *p, void __user *arg)
 	return copy_out(arg, &list, sizeof(list), user_size);
 }
 
+/* A call that fails has changed nothing: what can be told is told first. */
+static int ioctl_latency(struct kvmfd *p, void __user *arg)
+{
+	struct kvmfd_latency latency;
+	u32 user_size;
+	int ret;
+
+	ret = copy_in(&latency, sizeof(latency), sizeof(latency), arg, &user_size);
+	if (ret)
+		return ret;
+	if (latency.flags & ~(KVMFD_LATENCY_START | KVMFD_LATENCY_STOP) ||
+	    latency.flags == (KVMFD_LATENCY_START | KVMFD_LATENCY_STOP))
+		return -EINVAL;
+
+	if (latency.flags & KVMFD_LATENCY_START)
+		memset_after(&latency, 0, id);
+	else
+		ret = kvmfd_latency_tell(p, &latency);
+	if (!ret)
+		ret = copy_out(arg, &latency, sizeof(latency), user_size);
+	if (ret)
+		return ret;
+
+	if (latency.flags & KVMFD_LATENCY_START)
+		return kvmfd_latency_start(p, latency.id);
+	if (latency.flags & KVMFD_LATENCY_STOP)
+		kvmfd_latency_stop(p, latency.id);
+	return 0;
+}
+
 static int ioctl_ioeventfd(struct kvmfd *p, void __user *arg)
 {
 	struct kvmfd_ioeventfd args;
@@ -272,6 +304,8 @@ static long kvmfd_ioctl(struct file *file, unsigned int request, unsigned long a
 		return ioctl_batch(p, argp);
 	case KVMFD_EVICT:
 		return ioctl_evict(argp);
+	case KVMFD_LATENCY:
+		return ioctl_latency(p, argp);
 	case KVM_IOEVENTFD:
 	case KVM_IRQFD:
 		return ioctl_kvm(p, request, argp);
@@ -329,6 +363,7 @@ static int __init kvmfd_init(void)
 	if (ret)
 		goto exit_irqfd;
 
+	kvmfd_faults_init();
 	return 0;
 
 exit_irqfd:
@@ -341,6 +376,7 @@ exit_inject:
 static void __exit kvmfd_exit(void)
 {
 	misc_deregister(&kvmfd_device);
+	kvmfd_faults_exit();
 	/*
 	 * A destructor that let the last release go on may not have returned
 	 * from our code yet.

@@ -145,6 +145,20 @@ struct kvmfd_item *kvmfd_item_after(struct kvmfd *p, u64 id)
 	return found;
 }
 
+/**
+ * kvmfd_item_find() - the item with an id
+ * @p: the attachment, &kvmfd.state_lock held
+ * @id: the id
+ *
+ * Return: the item, or NULL.
+ */
+struct kvmfd_item *kvmfd_item_find(struct kvmfd *p, u64 id)
+{
+	struct kvmfd_item *item = id ? kvmfd_item_after(p, id - 1) : NULL;
+
+	return item && item->id == id ? item : NULL;
+}
+
 /*
  * Describes the first item behind @cursor and moves @cursor there.  One at a
  * time, so that a long list holds nobody up.
@@ -157,6 +171,9 @@ static bool item_next(struct kvmfd *p, u64 *cursor, struct kvmfd_entry *entry)
 	item = kvmfd_item_after(p, *cursor);
 	if (item) {
 		item_describe(item, entry);
+		/* Of a VM that is there, and stays for as long as we have the lock. */
+		if (item->kind == KVMFD_ENTRY_IRQFD && !p->ended)
+			kvmfd_irq_describe_route(p->kvm, entry);
 		*cursor = item->id;
 	}
 	spin_unlock(&p->state_lock);
@@ -196,7 +213,8 @@ void kvmfd_info(struct kvmfd *p, struct pid_namespace *ns, struct kvmfd_info *in
 	info->features = KVMFD_FEATURE_IOEVENTFD | KVMFD_FEATURE_IRQFD |
 			 KVMFD_FEATURE_LIST | KVMFD_FEATURE_MASK | KVMFD_FEATURE_BATCH |
 			 KVMFD_FEATURE_RESAMPLE | KVMFD_FEATURE_FOREIGN |
-			 KVMFD_FEATURE_REMOVED | KVMFD_FEATURE_POLL;
+			 KVMFD_FEATURE_REMOVED | KVMFD_FEATURE_POLL |
+			 KVMFD_FEATURE_ROUTE | KVMFD_FEATURE_LATENCY;
 	info->max_ioeventfds = KVMFD_MAX_IOEVENTFDS;
 	info->max_masks = KVMFD_MAX_MASKS;
 	info->max_batch = KVMFD_MAX_BATCH;
@@ -210,8 +228,10 @@ void kvmfd_info(struct kvmfd *p, struct pid_namespace *ns, struct kvmfd_info *in
 		info->state = KVMFD_STATE_EVICTED;
 	else
 		info->state = KVMFD_STATE_GONE;
-	if (p->id)
-		info->attacher = kvmfd_attacher_pid(p, ns);
+	if (p->id) {
+		info->attacher = kvmfd_process_id(p->attacher, ns);
+		info->owner = kvmfd_process_id(p->owner, ns);
+	}
 	info->attach_flags = kvmfd_attach_flags(p);
 	info->attachment = p->id;
 	info->nr_ioeventfds = p->nr_doorbells;
@@ -253,7 +273,8 @@ int kvmfd_list(struct kvmfd *p, struct kvmfd_list *args)
 	spin_unlock(&p->state_lock);
 	if (!attached)
 		return -ENOTCONN;
-	if (!room || args->entry_size < sizeof(entry) || args->entry_size > PAGE_SIZE)
+	if (!room || args->entry_size < offsetof(struct kvmfd_entry, msi_addr) ||
+	    args->entry_size > PAGE_SIZE)
 		return -EINVAL;
 	if (removed && !remembers)
 		return -ENODATA;

@@ -51,7 +51,7 @@ struct kvmfd *kvmfd_create(void)
 }
 
 /**
- * kvmfd_put() - the open file is no more, or an eviction is over
+ * kvmfd_put() - the open file is no more, an eviction is over, or a fault
  * @p: detached or never attached, if it is the file
  */
 void kvmfd_put(struct kvmfd *p)
@@ -76,6 +76,29 @@ static struct kvmfd *attachment_of(struct kvm *kvm)
 	list_for_each_entry(p, &attachments, link)
 		if (p->kvm == kvm)
 			return p;
+
+	return NULL;
+}
+
+/**
+ * kvmfd_get() - the attachment with an id
+ * @id: the id
+ *
+ * Return: the attachment, which serves an open VM, for kvmfd_put(); or NULL.
+ */
+struct kvmfd *kvmfd_get(u64 id)
+{
+	struct kvmfd *p;
+
+	spin_lock(&attachments_lock);
+	list_for_each_entry(p, &attachments, link) {
+		if (p->id == id) {
+			refcount_inc(&p->refs);
+			spin_unlock(&attachments_lock);
+			return p;
+		}
+	}
+	spin_unlock(&attachments_lock);
 
 	return NULL;
 }
@@ -193,7 +216,6 @@ static int attach_kvm(struct kvmfd *p, struct kvm *kvm, struct kvmfd_removed *re
 	sentinel_init(p, kvm);
 	spin_lock(&p->state_lock);
 	p->kvm = kvm;
-	p->vm_pid = kvm->userspace_pid;
 	p->removed = removed;
 	kvmfd_attacher_set(p);
 	p->id = ++last_attachment;
@@ -312,7 +334,7 @@ int kvmfd_find(struct kvmfd_find *args)
 		ret = 0;
 	if (p) {
 		args->attachment = p->id;
-		args->attacher = kvmfd_attacher_pid(p, task_active_pid_ns(current));
+		args->attacher = kvmfd_process_id(p->attacher, task_active_pid_ns(current));
 		args->attach_flags = kvmfd_attach_flags(p);
 	}
 	spin_unlock(&attachments_lock);

@@ -7,6 +7,8 @@
 
 #include "kvmfd.h"
 
+#define PINS_OF_A_PIC 8
+
 /**
  * kvmfd_arch_irqfd_allowed() - can the VM have such irqfds at all?
  * @kvm: the VM
@@ -69,4 +71,17 @@ bool kvmfd_arch_set_irq_sleeps(const struct kvm_kernel_irq_routing_entry *e)
 {
 	/* Faults the VMM's memory in, and once took kvm->lock. */
 	return e->type == KVM_IRQ_ROUTING_XEN_EVTCHN;
+}
+
+/**
+ * kvmfd_arch_pin() - a pin of an interrupt controller as user space numbers it
+ * @e: a routing entry that leads to one
+ *
+ * Return: its number at this chip.  KVM numbers the pins of both PICs in one row.
+ */
+u32 kvmfd_arch_pin(const struct kvm_kernel_irq_routing_entry *e)
+{
+	u32 pin = e->irqchip.pin;
+
+	return e->irqchip.irqchip == KVM_IRQCHIP_PIC_SLAVE ? pin - PINS_OF_A_PIC : pin;
 }

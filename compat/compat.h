@@ -10,6 +10,8 @@
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/kvm_host.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
 #include <linux/wait.h>
 
 #ifdef KVMFD_HAVE_LINUX_UNALIGNED
@@ -76,6 +78,27 @@ static inline bool kvmfd_file_is_vm(struct file *file)
 #else
 bool kvmfd_file_is_vm(struct file *file);
 #endif
+
+/* Whose address space it is, with a reference; NULL if that process has ended. */
+static inline struct pid *kvmfd_get_mm_owner(const struct mm_struct *mm)
+{
+	struct pid *pid = NULL;
+
+#ifdef CONFIG_MEMCG
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = rcu_dereference(mm->owner);
+	if (task)
+		pid = get_task_pid(task, PIDTYPE_TGID);
+	rcu_read_unlock();
+#else
+	if (mm == current->mm)
+		pid = get_pid(task_tgid(current));
+#endif
+
+	return pid;
+}
 
 /* Does an address space still have a process, and so a memory cgroup? */
 static inline bool kvmfd_mm_in_use(const struct mm_struct *mm)

@@ -67,6 +67,7 @@ struct kvmfd;
 struct kvmfd_removed;
 struct kvmfd_index;
 struct kvmfd_resampler;
+struct kvmfd_latencies;
 
 /**
  * struct kvmfd_spare - an array of KVM's that is not in use
@@ -130,7 +131,7 @@ struct kvmfd_item {
 
 /**
  * struct kvmfd - one open /dev/kvmfd and, once attached, its hold on a VM
- * @refs: the open file, and who is evicting it
+ * @refs: the open file, and who is evicting it or making a fault in it
  * @lock: for attaching, evicting, and for one change of doorbells at a time; protects
  *	@bus, @blocks and @nr_free_blocks
  * @state_lock: protects what is grouped below it.  KVM's destructors and the
@@ -143,6 +144,7 @@ struct kvmfd_item {
  *	pinned by KVM's open files alone, not by the VM
  * @mm: of the process that attached; no reference on what is in it
  * @attacher: that process, while it has this id
+ * @owner: the VM's process, or NULL
  * @foreign: and the VM is another process's
  * @ended: 0 while the VM is there to be used, then why it is not: -ENODEV if its file
  *	or this one has been released, -ECONNRESET if its owner has evicted us
@@ -184,6 +186,7 @@ struct kvmfd {
 	struct module *vendor;
 	struct mm_struct *mm;
 	struct pid *attacher;
+	struct pid *owner;
 	bool foreign;
 	int ended;
 	u32 nr_ranges;
@@ -296,6 +299,10 @@ struct kvmfd_doorbell {
  * @resamplefd: a reference; signalled when the guest has acknowledged
  * @inline_calls: under the wait queue's lock
  * @deferred_calls: also counted by an assign that finds an event pending
+ * @measured: what came of a measurement of its latency, or NULL; changed under
+ *	&kvmfd.state_lock
+ * @woken: when the first wake-up came that no worker has taken yet, in ns; 0 if none is
+ *	measured
  */
 struct kvmfd_irqfd {
 	struct kvmfd_item item;
@@ -321,6 +328,8 @@ struct kvmfd_irqfd {
 	struct eventfd_ctx *resamplefd;
 	u64 inline_calls;
 	atomic64_t deferred_calls;
+	struct kvmfd_latencies __rcu *measured;
+	u64 woken;
 };
 
 /**
@@ -390,6 +399,7 @@ struct kvmfd_edit {
 
 /* vm.c */
 struct kvmfd *kvmfd_create(void);
+struct kvmfd *kvmfd_get(u64 id);
 void kvmfd_put(struct kvmfd *p);
 int kvmfd_attach(struct kvmfd *p, const struct kvmfd_attach *args);
 void kvmfd_detach(struct kvmfd *p);
@@ -403,7 +413,7 @@ bool kvmfd_is_owner(const struct file *vm, pid_t thread);
 int kvmfd_may_use(const struct file *vm, u32 flags);
 void kvmfd_attacher_set(struct kvmfd *p);
 void kvmfd_attacher_put(struct kvmfd *p);
-pid_t kvmfd_attacher_pid(const struct kvmfd *p, struct pid_namespace *ns);
+pid_t kvmfd_process_id(struct pid *process, struct pid_namespace *ns);
 bool kvmfd_charge_owner(const struct kvm *kvm);
 void kvmfd_charge_caller(void);
 int kvmfd_pin(struct kvmfd *p);
@@ -492,9 +502,26 @@ int kvmfd_inject_init(void);
 void kvmfd_inject_exit(void);
 int kvmfd_irq_routes(struct kvm *kvm, u32 gsi,
 		     struct kvm_kernel_irq_routing_entry *routes[KVM_NR_IRQCHIPS]);
+void kvmfd_irq_describe_route(struct kvm *kvm, struct kvmfd_entry *entry);
+void kvmfd_inject_again(struct kvmfd_irqfd *irqfd);
 void kvmfd_inject_pending(struct kvmfd_irqfd *irqfd);
 int kvmfd_irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key);
 void kvmfd_inject_work(struct work_struct *work);
+
+/* latency.c */
+void kvmfd_latency_note(struct kvmfd_irqfd *irqfd);
+u64 kvmfd_latency_take(struct kvmfd_irqfd *irqfd);
+void kvmfd_latency_end(struct kvmfd_irqfd *irqfd, u64 woken);
+void kvmfd_latency_free(struct kvmfd_irqfd *irqfd);
+int kvmfd_latency_start(struct kvmfd *p, u64 id);
+void kvmfd_latency_stop(struct kvmfd *p, u64 id);
+int kvmfd_latency_tell(struct kvmfd *p, struct kvmfd_latency *args);
+
+/* faults.c */
+void kvmfd_faults_init(void);
+void kvmfd_faults_exit(void);
+void kvmfd_faults_forget(const struct kvmfd *p);
+bool kvmfd_fault_strikes(const struct kvmfd *p, const struct kvmfd_item *item);
 
 /* irqfd.c */
 int kvmfd_irqfd_init(void);
@@ -528,6 +555,7 @@ void kvmfd_item_retire(struct kvmfd *p, struct kvmfd_item *item);
 struct kvmfd_removed *kvmfd_removed_create(void);
 void kvmfd_removed_free(struct kvmfd_removed *removed);
 struct kvmfd_item *kvmfd_item_after(struct kvmfd *p, u64 id);
+struct kvmfd_item *kvmfd_item_find(struct kvmfd *p, u64 id);
 void kvmfd_info(struct kvmfd *p, struct pid_namespace *ns, struct kvmfd_info *info);
 int kvmfd_list(struct kvmfd *p, struct kvmfd_list *args);
 void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m);
@@ -536,5 +564,6 @@ void kvmfd_show_fdinfo(struct kvmfd *p, struct seq_file *m);
 bool kvmfd_arch_irqfd_allowed(struct kvm *kvm, u32 flags);
 void kvmfd_arch_ack_notifiers_changed(struct kvm *kvm);
 bool kvmfd_arch_set_irq_sleeps(const struct kvm_kernel_irq_routing_entry *e);
+u32 kvmfd_arch_pin(const struct kvm_kernel_irq_routing_entry *e);
 
 #endif /* KVMFD_H */

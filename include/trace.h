@@ -4,7 +4,7 @@
  *
  * Each tells the attachment's id and, as pid, the process whose VM it is: a filter takes
  * one VM out of many.  Off, each is a jump that is not taken; those of a guest's writes
- * share one.
+ * share one with the faults, and so do those of a wake-up.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kvmfd
@@ -20,11 +20,14 @@
 #ifndef KVMFD_TRACE_ONCE
 #define KVMFD_TRACE_ONCE
 
-/* On while anybody looks at guests' writes. */
+/* On while anybody looks at guests' writes, or has faults in them; the same for wake-ups. */
 DECLARE_STATIC_KEY_FALSE(kvmfd_writes_watched);
+DECLARE_STATIC_KEY_FALSE(kvmfd_calls_watched);
 
 int kvmfd_watch_writes(void);
 void kvmfd_unwatch_writes(void);
+int kvmfd_watch_calls(void);
+void kvmfd_unwatch_calls(void);
 
 /* Why an interrupt is a worker's. */
 enum kvmfd_deferral {
@@ -165,9 +168,10 @@ DECLARE_EVENT_CLASS(kvmfd_irqfd,
 );
 
 /* An interrupt has been set within the eventfd's wake-up. */
-DEFINE_EVENT(kvmfd_irqfd, kvmfd_inline,
+DEFINE_EVENT_FN(kvmfd_irqfd, kvmfd_inline,
 	TP_PROTO(const struct kvmfd_irqfd *irqfd),
-	TP_ARGS(irqfd)
+	TP_ARGS(irqfd),
+	kvmfd_watch_calls, kvmfd_unwatch_calls
 );
 
 /* An irqfd is torn down: its eventfd or the VM's file has been closed, or it was taken away. */
@@ -183,7 +187,7 @@ DEFINE_EVENT(kvmfd_irqfd, kvmfd_resample,
 );
 
 /* An interrupt is handed to a worker. */
-TRACE_EVENT(kvmfd_deferred,
+TRACE_EVENT_FN(kvmfd_deferred,
 	TP_PROTO(const struct kvmfd_irqfd *irqfd, enum kvmfd_deferral why),
 	TP_ARGS(irqfd, why),
 
@@ -205,7 +209,9 @@ TRACE_EVENT(kvmfd_deferred,
 
 	TP_printk("attachment=%llu pid=%d id=%llu gsi=%u why=%s", __entry->attachment,
 		  __entry->pid, __entry->id, __entry->gsi,
-		  __print_symbolic(__entry->why, kvmfd_deferrals))
+		  __print_symbolic(__entry->why, kvmfd_deferrals)),
+
+	kvmfd_watch_calls, kvmfd_unwatch_calls
 );
 
 #endif /* KVMFD_TRACE_H */

@@ -52,7 +52,8 @@ TEST_F(abi, info_of_a_new_fd)
 	EXPECT_EQ(KVMFD_FEATURE_IOEVENTFD | KVMFD_FEATURE_IRQFD | KVMFD_FEATURE_LIST |
 			  KVMFD_FEATURE_MASK | KVMFD_FEATURE_BATCH |
 			  KVMFD_FEATURE_RESAMPLE | KVMFD_FEATURE_FOREIGN |
-			  KVMFD_FEATURE_REMOVED | KVMFD_FEATURE_POLL,
+			  KVMFD_FEATURE_REMOVED | KVMFD_FEATURE_POLL |
+			  KVMFD_FEATURE_ROUTE | KVMFD_FEATURE_LATENCY,
 		  info.features);
 	EXPECT_EQ(0, info.attachment);
 	EXPECT_EQ(0, info.nr_ioeventfds);
@@ -65,6 +66,8 @@ TEST_F(abi, info_of_a_new_fd)
 	EXPECT_EQ(65536U, info.max_batch);
 	EXPECT_EQ(0, info.attacher);
 	EXPECT_EQ(0, info.attach_flags);
+	EXPECT_EQ(0, info.owner);
+	EXPECT_EQ(0, info.reserved);
 }
 
 TEST_F(abi, device_is_for_group_kvm)
@@ -142,6 +145,12 @@ FIXTURE_VARIANT_ADD(sized, ioeventfd) {
 	.only_read = true,
 };
 
+FIXTURE_VARIANT_ADD(sized, latency) {
+	.request = KVMFD_LATENCY,
+	.size = sizeof(struct kvmfd_latency),
+	.known_flags = KVMFD_LATENCY_START | KVMFD_LATENCY_STOP,
+};
+
 /* A good argument, which a test then spoils, or the same one for a newer ABI. */
 static void sized_fill(struct header *arg, unsigned long request, size_t size, int vm_fd)
 {
@@ -164,6 +173,8 @@ static void sized_fill(struct header *arg, unsigned long request, size_t size, i
 	} else if (request == KVMFD_IOEVENTFD) {
 		((struct kvmfd_ioeventfd *)arg)->len = 4;
 		((struct kvmfd_ioeventfd *)arg)->fd = new_eventfd();
+	} else if (request == KVMFD_LATENCY) {
+		((struct kvmfd_latency *)arg)->id = 1;
 	}
 }
 
@@ -180,6 +191,13 @@ FIXTURE_SETUP(sized)
 	/* What the other requests need in order to succeed. */
 	if (variant->request != KVMFD_GET_INFO && variant->request != KVMFD_ATTACH_VM)
 		ASSERT_EQ(0, kvmfd_attach_vm(self->fd, self->vm->fd, 0, 0, NULL));
+	if (variant->request == KVMFD_LATENCY) {
+		struct kvmfd_latency begun;
+
+		ASSERT_EQ(0, do_ioctl(self->vm->fd, KVM_CREATE_IRQCHIP, NULL));
+		ASSERT_EQ(0, irqfd(self->fd, new_eventfd(), 24, 0));
+		ASSERT_EQ(0, kvmfd_latency(self->fd, KVMFD_LATENCY_START, 1, &begun));
+	}
 }
 
 FIXTURE_TEARDOWN(sized)

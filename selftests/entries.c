@@ -53,7 +53,7 @@ TEST_F(list, refusals)
 	list.count = 0;
 	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_LIST, &list));
 	list = good;
-	list.entry_size = sizeof(entry) - 1;
+	list.entry_size = offsetof(struct kvmfd_entry, msi_addr) - 1;
 	EXPECT_EQ(EINVAL, do_ioctl(self->fd, KVMFD_LIST, &list));
 	list = good;
 	list.entry_size = UINT32_MAX;

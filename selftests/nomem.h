@@ -132,6 +132,7 @@ int make_find(struct nomem *s);
 int make_find_foreign(struct nomem *s);
 int make_info(struct nomem *s);
 int make_list(struct nomem *s);
+int make_measure(struct nomem *s);
 int make_fdinfo(struct nomem *s);
 int make_change(struct nomem *s);
 int unmake_change(struct nomem *s);
@@ -148,6 +149,7 @@ int make_native_deassign(struct nomem *s);
 
 /* wrong() */
 const char *wrong_if_attached(struct nomem *s, int err);
+const char *wrong_if_measured(struct nomem *s, int err);
 const char *wrong_if_changed(struct nomem *s, int err);
 const char *wrong_unless_changed(struct nomem *s, int err);
 const char *wrong_many(struct nomem *s, int err);

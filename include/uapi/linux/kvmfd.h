@@ -20,7 +20,7 @@
 #include <linux/types.h>
 
 /** KVMFD_ABI_VERSION - raised when something is added; nothing is taken away. */
-#define KVMFD_ABI_VERSION 4
+#define KVMFD_ABI_VERSION 5
 
 #define KVMFD_IOC_MAGIC 0xBF
 
@@ -45,6 +45,7 @@
 #define KVMFD_IOEVENTFD _IO(KVMFD_IOC_MAGIC, 0x04) /* since ABI 2 */
 #define KVMFD_BATCH     _IO(KVMFD_IOC_MAGIC, 0x05) /* since ABI 2 */
 #define KVMFD_EVICT     _IO(KVMFD_IOC_MAGIC, 0x06) /* since ABI 3 */
+#define KVMFD_LATENCY   _IO(KVMFD_IOC_MAGIC, 0x07) /* since ABI 5 */
 
 /* struct kvmfd_info, features */
 #define KVMFD_FEATURE_IOEVENTFD (1ULL << 0) /* KVM_IOEVENTFD, every form of KVM's */
@@ -56,6 +57,8 @@
 #define KVMFD_FEATURE_FOREIGN   (1ULL << 6) /* KVMFD_VM_FOREIGN and KVMFD_EVICT */
 #define KVMFD_FEATURE_REMOVED   (1ULL << 7) /* KVMFD_ATTACH_REMEMBER, KVMFD_LIST_REMOVED */
 #define KVMFD_FEATURE_POLL      (1ULL << 8) /* poll() tells when it is over */
+#define KVMFD_FEATURE_ROUTE     (1ULL << 9) /* KVMFD_LIST tells an irqfd's route */
+#define KVMFD_FEATURE_LATENCY   (1ULL << 10) /* KVMFD_LATENCY */
 
 /* struct kvmfd_info, state */
 #define KVMFD_STATE_DETACHED 0 /* not attached yet */
@@ -71,6 +74,10 @@
 
 /* Flag of KVMFD_LIST: those. */
 #define KVMFD_LIST_REMOVED (1U << 0) /* since ABI 4 */
+
+/* Flags of KVMFD_LATENCY. */
+#define KVMFD_LATENCY_START (1U << 0) /* measure from now on */
+#define KVMFD_LATENCY_STOP  (1U << 1) /* no more */
 
 /**
  * struct kvmfd_info - argument of KVMFD_GET_INFO
@@ -95,6 +102,9 @@
  *	not have it; since ABI 3
  * @attach_flags: out: KVMFD_VM_FOREIGN if the VM is not that process's own, since ABI 3;
  *	KVMFD_ATTACH_REMEMBER if the attach had it
+ * @owner: out: id of the process that the VM belongs to, 0 in the same cases as
+ *	@attacher; since ABI 5
+ * @reserved: out: 0; since ABI 5
  *
  * Works in every state, and for every process that has the fd.  The retired sums
  * together with the counters of KVMFD_LIST are all that ever happened.  What the
@@ -120,6 +130,8 @@ struct kvmfd_info {
 	__u32 max_batch;
 	__s32 attacher;
 	__u32 attach_flags;
+	__s32 owner;
+	__u32 reserved;
 };
 
 /**
@@ -223,6 +235,12 @@ struct kvmfd_evict {
 #define KVMFD_ENTRY_IOEVENTFD 1
 #define KVMFD_ENTRY_IRQFD     2
 
+/* struct kvmfd_entry, route */
+#define KVMFD_ROUTE_NONE  0 /* the gsi has none, or the VM has been closed */
+#define KVMFD_ROUTE_MSI   1
+#define KVMFD_ROUTE_PINS  2 /* of interrupt controllers */
+#define KVMFD_ROUTE_OTHER 3
+
 /**
  * struct kvmfd_entry - one doorbell or irqfd, as KVMFD_LIST tells it
  * @id: stable, counted up from 1 within an attachment, never used twice
@@ -238,8 +256,14 @@ struct kvmfd_evict {
  * @inline_calls: irqfd: interrupts set within the eventfd's wake-up
  * @deferred_calls: irqfd: wake-ups handed to the workqueue.  Several that come
  *	before the worker runs become one interrupt, as in KVM.
+ * @msi_addr: irqfd with KVMFD_ROUTE_MSI: the address, since ABI 5
+ * @msi_data: the same: the data, since ABI 5
+ * @route: irqfd: where its gsi leads now, KVMFD_ROUTE_*, since ABI 5
+ * @chips: irqfd with KVMFD_ROUTE_PINS: 1 << KVM_IRQCHIP_* of each chip that it leads to,
+ *	since ABI 5
+ * @pins: the same: the pin of each of these chips, by KVM_IRQCHIP_*, since ABI 5
  *
- * Fields of the other kind are 0.
+ * Fields of the other kind are 0; of an entry that has been removed so is the route.
  */
 struct kvmfd_entry {
 	__u64 id;
@@ -253,6 +277,11 @@ struct kvmfd_entry {
 	__u64 hits;
 	__u64 inline_calls;
 	__u64 deferred_calls;
+	__u64 msi_addr;
+	__u32 msi_data;
+	__u32 route;
+	__u32 chips;
+	__u8 pins[4];
 };
 
 /**
@@ -392,6 +421,42 @@ struct kvmfd_batch {
 	__u32 count;
 	__u32 failed;
 	__u32 reserved;
+};
+
+/* struct kvmfd_latency, buckets */
+#define KVMFD_LATENCY_BUCKETS 32
+
+/**
+ * struct kvmfd_latency - argument of KVMFD_LATENCY
+ * @size: in: sizeof(struct kvmfd_latency) of the caller
+ * @flags: in: 0, KVMFD_LATENCY_START or KVMFD_LATENCY_STOP
+ * @id: in: of an irqfd, as KVMFD_LIST tells it
+ * @count: out: interrupts that were measured
+ * @sum: out: of their latencies, in ns
+ * @max: out: the largest of them, in ns
+ * @buckets: out: how many took below 1 ns << i and no less than half of that; the last
+ *	has all that took longer, too
+ *
+ * How long do an irqfd's deferred interrupts take, from the wake-up until the worker has
+ * raised them?  Nobody measures it before it is asked for: KVMFD_LATENCY_START begins, or
+ * begins anew, with all at 0.  Without a flag it tells what has come since, and so does
+ * KVMFD_LATENCY_STOP, the last time.  Of several wake-ups that become one interrupt the
+ * first counts.  An interrupt that is raised within its wake-up is not measured.
+ *
+ * Works for every process that has the fd, as KVMFD_LIST does; there is one measurement
+ * of an irqfd, whoever began it.  Who begins it pays for the memory.
+ *
+ * Errors: EINVAL (@size, @flags), E2BIG, EFAULT, ENOTCONN, ENOENT (no irqfd of this
+ * @id), ENODATA (it is not measured), ENOMEM.
+ */
+struct kvmfd_latency {
+	__u32 size;
+	__u32 flags;
+	__u64 id;
+	__u64 count;
+	__u64 sum;
+	__u64 max;
+	__u64 buckets[KVMFD_LATENCY_BUCKETS];
 };
 
 #endif /* _UAPI_LINUX_KVMFD_H */
