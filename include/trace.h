@@ -39,6 +39,13 @@ enum kvmfd_deferral {
 };
 #endif
 
+/* perf and trace-cmd know the formats, but not our enums. */
+TRACE_DEFINE_ENUM(KVMFD_DEFER_NO_ROUTE);
+TRACE_DEFINE_ENUM(KVMFD_DEFER_MSI);
+TRACE_DEFINE_ENUM(KVMFD_DEFER_PIN);
+TRACE_DEFINE_ENUM(KVMFD_DEFER_OTHER);
+TRACE_DEFINE_ENUM(KVMFD_DEFER_PENDING);
+
 #define kvmfd_kinds \
 	{ KVMFD_ENTRY_IOEVENTFD, "ioeventfd" }, { KVMFD_ENTRY_IRQFD, "irqfd" }
 
