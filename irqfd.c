@@ -300,10 +300,11 @@ static int irqfd_enter(struct kvmfd_irqfd *irqfd)
 	spin_lock(&p->state_lock);
 	ended = p->ended;
 	if (!ended) {
+		p->nr_irqfds++;
+		/* It has its id when the first event comes. */
+		kvmfd_item_add(p, &irqfd->item, KVMFD_ENTRY_IRQFD);
 		if (irqfd_arm(irqfd))
 			kvmfd_inject_pending(irqfd);
-		p->nr_irqfds++;
-		kvmfd_item_add(p, &irqfd->item, KVMFD_ENTRY_IRQFD);
 		spin_lock_irq(&p->irqfd_lock);
 		hash_add(p->irqfds, &irqfd->node, (unsigned long)irqfd->eventfd);
 		spin_unlock_irq(&p->irqfd_lock);

@@ -179,7 +179,7 @@ TEST_F(tracing, interrupts)
 	guest_set_routing(guest, entries, 2);
 	eventfd_ring(self->efd);
 	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
-	EXPECT_LINES(1, "kvmfd_deferred:", "gsi=24 why=pending at assign");
+	EXPECT_LINES(1, "kvmfd_deferred:", "id=3 gsi=24 why=pending at assign");
 	eventfd_ring(self->efd);
 	EXPECT_LINES(1, "kvmfd_deferred:", "gsi=24 why=MSI that KVM cannot look up");
 	EXPECT_LINES(1, "kvmfd_inline:", "");
