@@ -77,6 +77,9 @@ check-vmms:			## unmodified QEMU with devices of all kinds, on kvmfd (TESTS="nam
 check-vmx:			## ioeventfd and irqfd with Intel's virtualization, in Bochs (TESTS="name...", KERNEL)
 	testhost/check-vmx
 
+check-tracing-tools:		## the commands of docs/tracing.md for perf, trace-cmd and bpftrace
+	testhost/check-tracing-tools
+
 check-debug:			## all tests on a kernel that watches itself (TESTS="name...")
 	KERNEL=debug testhost/check
 
@@ -120,10 +123,11 @@ clean:				## remove build/
 	rm -rf build
 
 help:				## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 25
 
 export EVENTFD NOTIFY CPUS QUEUES IRQ APIC ROUTES TESTS KERNEL AGAINST STEPS ROUNDS SEED \
 	MINUTES CALLS GUIDE PROGRAMS SUPERVISED QUICK
 .PHONY: all module vmm tools selftests benchmark install install-tools install-source deb run \
-	check check-guests check-vmms check-vmx check-debug check-supervised check-kcsan \
-	check-sanitize check-matrix coverage soak fuzz fuzz-abi style bench bench-vmms shell clean help
+	check check-guests check-vmms check-vmx check-tracing-tools check-debug check-supervised \
+	check-kcsan check-sanitize check-matrix coverage soak fuzz fuzz-abi style bench \
+	bench-vmms shell clean help
