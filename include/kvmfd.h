@@ -10,6 +10,8 @@
  *   attachments_lock (vm.c) > kvmfd.state_lock
  *   kvmfd.state_lock > eventfd's wait queue lock > kvmfd.irqfd_lock
  *   kvmfd.resample_lock > kvm->irq_lock
+ *   faults_lock (faults.c) > kvmfd.state_lock
+ *   eventfd's wait queue lock > kvmfd_fault.lock
  *
  * KVM holds kvm->srcu while it calls a doorbell, and kvm->irq_srcu is held
  * while an interrupt is set or its end is told: whoever waits for one of the two

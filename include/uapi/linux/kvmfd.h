@@ -252,7 +252,7 @@ struct kvmfd_evict {
  *	KVM_IOEVENTFD_FLAG_DATAMATCH, none without
  * @len: doorbell: width of the write in bytes, 0 for any
  * @gsi: irqfd: the interrupt it raises
- * @hits: doorbell: guest writes that signalled its eventfd
+ * @hits: doorbell: guest writes that hit it, each of which signals its eventfd
  * @inline_calls: irqfd: interrupts set within the eventfd's wake-up
  * @deferred_calls: irqfd: wake-ups handed to the workqueue.  Several that come
  *	before the worker runs become one interrupt, as in KVM.
