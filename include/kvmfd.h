@@ -141,7 +141,7 @@ struct kvmfd_item {
  * @id: id of the attachment, 0 before there is one
  * @kvm: the VM.  Not a reference: only usable within kvmfd_pin(), and by the
  *	callbacks that KVM itself keeps the VM alive for.
- * @vm_pid: the process that made the VM, as the kernel counts them; constant once attached
+ * @vm_pid: the VM's process, as the kernel counts them; constant once attached
  * @vendor: kvm-amd or kvm-intel, held from attach to the end: since 6.12 it is
  *	pinned by KVM's open files alone, not by the VM
  * @mm: of the process that attached; no reference on what is in it
