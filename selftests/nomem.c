@@ -56,7 +56,7 @@ CALL(find, 0, make_find, prepare_attached, NULL);
 CALL(find_foreign, 0, make_find_foreign, prepare_attached_foreign, NULL);
 CALL(info, 0, make_info, NULL, NULL);
 CALL(list, 0, make_list, NULL, NULL);
-CALL(measure, 1, make_measure, NULL, wrong_if_measured);
+CALL(measure, 1, make_measure, prepare_measure, wrong_if_measured);
 CALL(fdinfo, 1, make_fdinfo, NULL, NULL);
 
 CHANGE(doorbell, 3, 7, 4, DOORBELL(CALL_ADDR, 4, 0));

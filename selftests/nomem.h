@@ -62,6 +62,8 @@ struct nomem {
 	/* Another process, which can have that VM. */
 	struct peer owner;
 	struct kvmfd_change change;
+	/* Whose latency the call is about. */
+	uint64_t irqfd;
 	/* KVM's buses that were lost: MMIO, fast MMIO. */
 	unsigned int lost[2];
 };
@@ -123,6 +125,7 @@ void prepare_foreign_vm(struct nomem *s);
 void prepare_attached(struct nomem *s);
 void prepare_attached_foreign(struct nomem *s);
 void prepare_native(struct nomem *s);
+void prepare_measure(struct nomem *s);
 
 /* make() */
 int make_open(struct nomem *s);

@@ -87,17 +87,22 @@ int make_list(struct nomem *s)
 	return do_ioctl(s->fd, KVMFD_LIST, &list);
 }
 
-/* Of the irqfd that stays. */
-static int latency(struct nomem *s, uint32_t flags)
+/* The irqfd that stays. */
+void prepare_measure(struct nomem *s)
 {
 	struct kvmfd_entry entries[16];
 	unsigned int i, n = device_entries(s->fd, entries, ARRAY_SIZE(entries));
-	struct kvmfd_latency l;
 
 	for (i = 0; i < n; i++)
 		if (entries[i].kind == KVMFD_ENTRY_IRQFD && entries[i].gsi == STAYS_GSI)
-			return -kvmfd_latency(s->fd, flags, entries[i].id, &l);
-	return ENXIO;
+			s->irqfd = entries[i].id;
+}
+
+static int latency(struct nomem *s, uint32_t flags)
+{
+	struct kvmfd_latency l;
+
+	return -kvmfd_latency(s->fd, flags, s->irqfd, &l);
 }
 
 int make_measure(struct nomem *s)
