@@ -43,7 +43,7 @@ static int open_signals(void)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC);
 	if (fd < 0)
-		die("run: signalfd: %s", strerror(errno));
+		die("signalfd: %s", strerror(errno));
 	return fd;
 }
 
@@ -83,7 +83,7 @@ static void supervisor_lost(int signals, pid_t command)
 	};
 	int status;
 
-	say("run: the supervisor was killed: doorbells and interrupts go on, changes of them fail");
+	say("the supervisor was killed: doorbells and interrupts go on, changes of them fail");
 	while (fds[0].fd >= 0 && !fds[0].revents)
 		if (poll(fds, ARRAY_SIZE(fds), -1) > 0 && fds[1].revents)
 			hand_on(signals, command);

@@ -46,13 +46,13 @@ pid_t launch(int *listener)
 		become_command(socket);
 
 	if (fd_receive(socket, listener, &m, sizeof(m)) != sizeof(m))
-		die("run: the command has vanished");
+		die("the command has vanished");
 	if (m.err)
-		die("run: seccomp: %s", strerror(m.err));
+		die("seccomp: %s", strerror(m.err));
 	/* The other end's last copy is closed by execve(). */
 	if (recv(socket, &m, sizeof(m), 0) == sizeof(m)) {
 		waitpid(pid, NULL, 0);
-		say("run: %s: %s", options.command[0], strerror(m.err));
+		say("%s: %s", options.command[0], strerror(m.err));
 		exit(m.err == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_RUN);
 	}
 	close(socket);

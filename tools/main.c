@@ -1,23 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kvmfd: the command line of /dev/kvmfd. */
+#include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "run.h"
+#include "tool.h"
 
 static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *what;
 } commands[] = {
+	{ "list", cmd_list, "the VMs on kvmfd, their doorbells and irqfds" },
 	{ "run", cmd_run, "run a VMM whose ioeventfds and irqfds are kvmfd's" },
 };
+
+/* The command's name, once it is known. */
+static const char *doing;
 
 static void say_args(const char *format, va_list args)
 {
 	fflush(stdout);
 	fputs("kvmfd: ", stderr);
+	if (doing)
+		fprintf(stderr, "%s: ", doing);
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
 }
@@ -50,6 +58,34 @@ void *must_alloc(size_t size)
 	return p;
 }
 
+void *must_resize(void *p, size_t size)
+{
+	p = realloc(p, size);
+	if (!p)
+		die("out of memory");
+	return p;
+}
+
+void bad_option(int c, char **argv)
+{
+	if (c == ':')
+		die("%s needs a value", argv[optind - 1]);
+	die("no such option: %s (see kvmfd %s --help)", argv[optind - 1], doing);
+}
+
+void no_arguments(int argc, char **argv)
+{
+	if (optind < argc)
+		die("what is '%s'? (see kvmfd %s --help)", argv[optind], doing);
+}
+
+int output_done(void)
+{
+	if (fflush(stdout) || ferror(stdout))
+		die("cannot write: %s", strerror(errno));
+	return 0;
+}
+
 static void show_help(FILE *to)
 {
 	unsigned int i;
@@ -68,9 +104,12 @@ int main(int argc, char **argv)
 		show_help(stdout);
 		return 0;
 	}
-	for (i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
-		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+	for (i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(argv[1], commands[i].name))
+			continue;
+		doing = commands[i].name;
+		return commands[i].run(argc - 1, argv + 1);
+	}
 
 	if (argc > 1)
 		say("no such command: %s", argv[1]);

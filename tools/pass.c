@@ -13,10 +13,10 @@ pid_t fork_with_socket(int *socket)
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
-		die("run: socketpair: %s", strerror(errno));
+		die("socketpair: %s", strerror(errno));
 	pid = fork();
 	if (pid < 0)
-		die("run: fork: %s", strerror(errno));
+		die("fork: %s", strerror(errno));
 	*socket = sockets[!pid];
 	close(sockets[!!pid]);
 	return pid;

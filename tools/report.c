@@ -41,48 +41,10 @@ void report_refused(enum kind kind, int err)
 		count(&counts[kind].refused[err]);
 }
 
-static void put(json_t *to, const char *name, uint64_t value)
-{
-	json_object_set_new(to, name, json_integer(value));
-}
-
-/* An address or a value: JSON's numbers are not made for 64 bits. */
-static void put_hex(json_t *to, const char *name, uint64_t value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%#llx", (unsigned long long)value);
-	json_object_set_new(to, name, json_string(text));
-}
-
-static const char *bus_of(const struct kvmfd_entry *e)
-{
-	if (e->flags & KVM_IOEVENTFD_FLAG_PIO)
-		return "pio";
-	return e->flags & KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY ? "ccw" : "mmio";
-}
-
 static json_t *told(const struct kvmfd_entry *e, bool removed)
 {
-	json_t *o = json_object();
+	json_t *o = entry_json(e);
 
-	put(o, "id", e->id);
-	if (e->kind == KVMFD_ENTRY_IOEVENTFD) {
-		json_object_set_new(o, "kind", json_string(names[IOEVENTFD]));
-		json_object_set_new(o, "bus", json_string(bus_of(e)));
-		put_hex(o, "addr", e->addr);
-		put(o, "len", e->len);
-		if (e->flags & KVM_IOEVENTFD_FLAG_DATAMATCH)
-			put_hex(o, "data", e->datamatch);
-		put(o, "hits", e->hits);
-	} else {
-		json_object_set_new(o, "kind", json_string(names[IRQFD]));
-		put(o, "gsi", e->gsi);
-		json_object_set_new(o, "resample",
-				    json_boolean(e->flags & KVM_IRQFD_FLAG_RESAMPLE));
-		put(o, "inline", e->inline_calls);
-		put(o, "deferred", e->deferred_calls);
-	}
 	json_object_set_new(o, "removed", json_boolean(removed));
 	return o;
 }
@@ -117,8 +79,8 @@ void report_vm(struct vm *vm)
 	report_removed(vm);
 	pthread_mutex_lock(&lock);
 	tell_list(vm, 0, &cursor);
-	put(o, "attachment", vm->attachment);
-	put(o, "pid", vm->client->pid);
+	json_put(o, "attachment", vm->attachment);
+	json_put(o, "pid", vm->client->pid);
 	json_object_set_new(o, "entries", vm->told);
 	if (!vms)
 		vms = json_array();
@@ -153,7 +115,7 @@ static json_t *calls_refused(void)
 			one = json_object();
 			json_object_set_new(one, "call", json_string(names[kind]));
 			json_object_set_new(one, "errno", json_string(strerrorname_np(err)));
-			put(one, "count", counts[kind].refused[err]);
+			json_put(one, "count", counts[kind].refused[err]);
 			json_array_append_new(all, one);
 		}
 	}
@@ -179,6 +141,6 @@ void report_write(void)
 	vms = NULL;
 	pthread_mutex_unlock(&lock);
 	if (json_dump_file(all, options.report, JSON_INDENT(2)))
-		say("run: %s: cannot write the report", options.report);
+		say("%s: cannot write the report", options.report);
 	json_decref(all);
 }

@@ -46,7 +46,7 @@ static void parse(int argc, char **argv)
 			options.kinds[IOEVENTFD] = !strcmp(optarg, "ioeventfd");
 			options.kinds[IRQFD] = !strcmp(optarg, "irqfd");
 			if (!options.kinds[IOEVENTFD] && !options.kinds[IRQFD])
-				die("run: --only wants ioeventfd or irqfd, not '%s'", optarg);
+				die("--only wants ioeventfd or irqfd, not '%s'", optarg);
 			break;
 		case 'f':
 			options.fallback = true;
@@ -57,15 +57,13 @@ static void parse(int argc, char **argv)
 		case 'h':
 			show_help(stdout);
 			exit(0);
-		case ':':
-			die("run: %s needs a value", argv[optind - 1]);
 		default:
-			die("run: no such option: %s (see kvmfd run --help)", argv[optind - 1]);
+			bad_option(c, argv);
 		}
 	}
 	options.command = argv + optind;
 	if (!options.command[0])
-		die("run: no command (see kvmfd run --help)");
+		die("no command (see kvmfd run --help)");
 }
 
 /* Before anything is started: a command must not find out in the middle. */
@@ -74,11 +72,11 @@ static void check(void)
 	int err = vm_try();
 
 	if (err && options.fallback)
-		say("run: KVM serves what kvmfd cannot: %s", strerror(err));
+		say("KVM serves what kvmfd cannot: %s", strerror(err));
 	else if (err == EPERM)
-		die("run: /dev/kvmfd: may not attach to another process's VM (see kvmfd-run(1))");
+		die("/dev/kvmfd: may not attach to another process's VM (see kvmfd-run(1))");
 	else if (err)
-		die("run: /dev/kvmfd: %s", strerror(err));
+		die("/dev/kvmfd: %s", strerror(err));
 }
 
 int cmd_run(int argc, char **argv)

@@ -11,7 +11,6 @@
 #define TOOLS_RUN_H
 
 #include <linux/seccomp.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,12 +18,9 @@
 #include <sys/types.h>
 
 #include "filter.h"
-#include "libkvmfd.h"
+#include "tool.h"
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
-/* What `kvmfd run` ends with if it fails itself, as env does. */
-#define STATUS_FAILED    125
+/* What `kvmfd run` ends with, besides STATUS_FAILED, as env does. */
 #define STATUS_NOT_RUN   126
 #define STATUS_NOT_FOUND 127
 
@@ -48,11 +44,6 @@ struct options {
 
 extern struct options options;
 
-/* One line on stderr, of the process's own.  die() ends it, with STATUS_FAILED. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-void *must_alloc(size_t size);
-
 /**
  * struct call - a call that is being answered
  * @n: the call; whoever makes it waits for the answer
@@ -66,10 +57,6 @@ struct call {
 	struct client *client;
 	struct vm *vm;
 };
-
-/* --- run.c */
-
-int cmd_run(int argc, char **argv);
 
 /* --- front.c: from here on the caller is the front */
 

@@ -239,7 +239,7 @@ void serve(int fd)
 	/* The caller does nothing but wait: its CPU is the best to answer on. */
 	ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes))
-		die("run: seccomp: %s", strerror(errno));
+		die("seccomp: %s", strerror(errno));
 	/* As large as we or the kernel have it. */
 	if (sizes.seccomp_notif < sizeof(struct seccomp_notif))
 		sizes.seccomp_notif = sizeof(struct seccomp_notif);

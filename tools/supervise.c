@@ -36,7 +36,7 @@ static void watch(int fd, enum source source, uint32_t events)
 	};
 
 	if (epoll_ctl(ends, EPOLL_CTL_ADD, fd, &e))
-		say("run: epoll: %s", strerror(errno));
+		say("epoll: %s", strerror(errno));
 }
 
 /* Each of the two comes once, and is closed then. */
@@ -59,7 +59,7 @@ static int children(void)
 	sigaddset(&set, SIGCHLD);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
-		die("run: signalfd: %s", strerror(errno));
+		die("signalfd: %s", strerror(errno));
 	return fd;
 }
 
@@ -156,7 +156,7 @@ void supervise(int front)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	ends = epoll_create1(EPOLL_CLOEXEC);
 	if (ends < 0)
-		die("run: epoll: %s", strerror(errno));
+		die("epoll: %s", strerror(errno));
 	signals = children();
 
 	news.command = launch(&listener);

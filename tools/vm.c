@@ -154,7 +154,7 @@ static int refuse(struct client *c, int err)
 {
 	if (c->native)
 		return 0;
-	say("run: process %d: kvmfd cannot serve a VM: %s%s", c->pid, strerror(err),
+	say("process %d: kvmfd cannot serve a VM: %s%s", c->pid, strerror(err),
 	    options.fallback ? "; KVM does" : "");
 	if (!options.fallback)
 		return err;
