@@ -14,6 +14,7 @@ static const struct command {
 	const char *what;
 } commands[] = {
 	{ "list", cmd_list, "the VMs on kvmfd, their doorbells and irqfds" },
+	{ "top", cmd_top, "who rings what, how often" },
 	{ "run", cmd_run, "run a VMM whose ioeventfds and irqfds are kvmfd's" },
 };
 

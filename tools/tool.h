@@ -20,6 +20,7 @@
 #define STATUS_FAILED 125
 
 int cmd_list(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
 /* --- main.c */

@@ -67,4 +67,15 @@ void look_first(struct look *l, const struct pids *pids, look_visit visit);
 void look_again(struct look *l, const struct pids *pids, look_visit visit);
 void look_free(struct look *l);
 
+/* --- wait.c: until something happens */
+
+/* Signals that end us become events, and with @screen those that a screen is about. */
+void wait_prepare(bool screen);
+#define INPUT (-1)
+/* The signal that has come, INPUT if there is some, or 0 after so many seconds. */
+int wait_for(double seconds, int input);
+double now(void);
+/* The value of an option, above 0. */
+double seconds_argument(const char *option, const char *text);
+
 #endif /* TOOLS_WATCH_H */
