@@ -15,6 +15,7 @@ static const struct command {
 } commands[] = {
 	{ "list", cmd_list, "the VMs on kvmfd, their doorbells and irqfds" },
 	{ "top", cmd_top, "who rings what, how often" },
+	{ "latency", cmd_latency, "how long interrupts take" },
 	{ "run", cmd_run, "run a VMM whose ioeventfds and irqfds are kvmfd's" },
 };
 
