@@ -16,6 +16,7 @@ static const struct command {
 	{ "list", cmd_list, "the VMs on kvmfd, their doorbells and irqfds" },
 	{ "top", cmd_top, "who rings what, how often" },
 	{ "latency", cmd_latency, "how long interrupts take" },
+	{ "metrics", cmd_metrics, "counters for Prometheus" },
 	{ "run", cmd_run, "run a VMM whose ioeventfds and irqfds are kvmfd's" },
 };
 

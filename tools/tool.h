@@ -22,6 +22,7 @@
 int cmd_list(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_latency(int argc, char **argv);
+int cmd_metrics(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
 /* --- main.c */

@@ -78,4 +78,20 @@ double now(void);
 /* The value of an option, above 0. */
 double seconds_argument(const char *option, const char *text);
 
+/* --- metrics.c */
+
+enum format {
+	PROMETHEUS,
+	OPENMETRICS,
+};
+
+/* To be freed; NULL if there is no kvmfd. */
+char *metrics_text(enum format format);
+const char *metrics_type(enum format format);
+
+/* --- http.c */
+
+/* Serves them there, until a signal comes. */
+void http_serve(const char *where);
+
 #endif /* TOOLS_WATCH_H */
