@@ -51,7 +51,7 @@ static void *measure(void *unused)
 	double none, all;
 
 	if (current.backend->is_filtered) {
-		int listener = filter_install(all_kinds);
+		int listener = filter_install(all_kinds, false);
 
 		require(listener >= 0, "seccomp: %s", strerror(errno));
 		close(listener);

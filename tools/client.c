@@ -180,19 +180,40 @@ int client_fd(const struct client *c, pid_t tid, int fd)
 	return ours;
 }
 
-int client_read(pid_t tid, uint64_t address, void *to, size_t size)
+static int open_memory(pid_t tid, int flags)
 {
 	char path[32];
-	ssize_t n;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	return fd;
+}
+
+int client_read(pid_t tid, uint64_t address, void *to, size_t size)
+{
+	int fd = open_memory(tid, O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
 	n = pread(fd, to, size, address);
 	close(fd);
 	/* What is not mapped is EIO there, and half a struct is as good as none. */
+	return n == (ssize_t)size ? 0 : -EFAULT;
+}
+
+int client_write(pid_t tid, uint64_t address, const void *from, size_t size)
+{
+	int fd = open_memory(tid, O_WRONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = pwrite(fd, from, size, address);
+	close(fd);
 	return n == (ssize_t)size ? 0 : -EFAULT;
 }
 

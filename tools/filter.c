@@ -4,6 +4,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/kvm.h>
+#include <linux/kvmfd.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -21,10 +22,11 @@
 #define VERDICT(action)    BPF_STMT(BPF_RET | BPF_K, action)
 
 /*
- * Run for every system call, so it is short.  A jump is told by how many steps it skips.
+ * Run for every system call, so it is short: what is not asked about is not compared.  A
+ * jump is told by how many steps it skips.
  * A request is 32 bits, whatever the other half of its register has.
  */
-int filter_install(const bool kinds[KINDS])
+int filter_install(const bool kinds[KINDS], bool attach)
 {
 	const __u32 first = kinds[IOEVENTFD] ? KVM_IOEVENTFD : KVM_IRQFD;
 	const __u32 second = kinds[IRQFD] ? KVM_IRQFD : KVM_IOEVENTFD;
@@ -32,13 +34,14 @@ int filter_install(const bool kinds[KINDS])
 		LOAD(arch),
 		IS(AUDIT_ARCH_X86_64, 0, 2),
 		LOAD(nr),
-		IS(__NR_ioctl, 3, 6),
-		IS(AUDIT_ARCH_I386, 0, 5),
+		IS(__NR_ioctl, 3, 7),
+		IS(AUDIT_ARCH_I386, 0, 6),
 		LOAD(nr),
-		IS(NR_IOCTL_I386, 0, 3),
+		IS(NR_IOCTL_I386, 0, 4),
 		LOAD(args[1]),
-		IS(first, 2, 0),
-		IS(second, 1, 0),
+		IS(first, 3, 0),
+		IS(second, 2, attach ? 0 : 1),
+		IS(KVMFD_ATTACH_VM, 1, 0),
 		VERDICT(SECCOMP_RET_ALLOW),
 		VERDICT(SECCOMP_RET_USER_NOTIF),
 	};

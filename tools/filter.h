@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* The two requests. */
+/* The two requests of KVM's. */
 enum kind {
 	IOEVENTFD,
 	IRQFD,
@@ -15,9 +15,10 @@ enum kind {
 };
 
 /*
- * Has the kernel ask about these requests of ioctl(), from now on, when this thread or what
- * it makes calls them.  Returns the fd that is asked, or -1 with errno set.
+ * Has the kernel ask about these requests of ioctl(), and about KVMFD_ATTACH_VM if @attach,
+ * from now on, when this thread or what it makes calls them.  Returns the fd that is asked,
+ * or -1 with errno set.
  */
-int filter_install(const bool kinds[KINDS]);
+int filter_install(const bool kinds[KINDS], bool attach);
 
 #endif /* TOOLS_FILTER_H */

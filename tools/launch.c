@@ -18,7 +18,7 @@ struct message {
 static void become_command(int socket)
 {
 	struct message m = {};
-	int listener = filter_install(options.kinds);
+	int listener = filter_install(options.kinds, options.stat);
 
 	if (listener < 0) {
 		m.err = errno;

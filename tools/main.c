@@ -18,6 +18,7 @@ static const struct command {
 	{ "latency", cmd_latency, "how long interrupts take" },
 	{ "metrics", cmd_metrics, "counters for Prometheus" },
 	{ "run", cmd_run, "run a VMM whose ioeventfds and irqfds are kvmfd's" },
+	{ "stat", cmd_stat, "the same, with a table of what it did" },
 };
 
 /* The command's name, once it is known. */

@@ -79,13 +79,12 @@ static void check(void)
 		die("/dev/kvmfd: %s", strerror(err));
 }
 
-int cmd_run(int argc, char **argv)
+int run_command(void)
 {
 	sigset_t all;
 	int socket;
 	pid_t pid;
 
-	parse(argc, argv);
 	check();
 	/* If it is ignored nobody tells us how the command has ended. */
 	options.children_ignored = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
@@ -97,4 +96,10 @@ int cmd_run(int argc, char **argv)
 	if (!pid)
 		supervise(socket);
 	front(pid, socket);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	parse(argc, argv);
+	return run_command();
 }

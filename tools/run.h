@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * kvmfd run: what its files share.
+ * kvmfd run, and kvmfd stat, which is that with a table at the end: what their files share.
  *
  * Three processes.  The front is what the user started: it hands signals on to the
  * command, waits, and ends as the command did.  The supervisor, its child, answers the
@@ -25,10 +25,12 @@
 #define STATUS_NOT_FOUND 127
 
 /**
- * struct options - the command line of kvmfd run
+ * struct options - the command line of kvmfd run, or of kvmfd stat
  * @kinds: which of the two are taken over
  * @fallback: KVM may serve what kvmfd does not
  * @report: file for the report, or NULL
+ * @stat: where kvmfd stat writes to, or NULL
+ * @json: in JSON
  * @command: with its arguments, NULL at the end
  * @signals: that were blocked when we were started, and are for the command
  * @children_ignored: SIGCHLD was ignored, and is to be by the command
@@ -37,6 +39,8 @@ struct options {
 	bool kinds[KINDS];
 	bool fallback;
 	const char *report;
+	FILE *stat;
+	bool json;
 	char **command;
 	sigset_t signals;
 	bool children_ignored;
@@ -48,15 +52,22 @@ extern struct options options;
  * struct call - a call that is being answered
  * @n: the call; whoever makes it waits for the answer
  * @kind: what is called
+ * @attach: it is neither of those, but KVMFD_ATTACH_VM
  * @client: the process that makes it
  * @vm: on this VM
  */
 struct call {
 	const struct seccomp_notif *n;
 	enum kind kind;
+	bool attach;
 	struct client *client;
 	struct vm *vm;
 };
+
+/* --- run.c */
+
+/* Runs options.command, and ends as it does. */
+int run_command(void);
 
 /* --- front.c: from here on the caller is the front */
 
@@ -136,6 +147,7 @@ bool client_any(void);
 int client_fd(const struct client *c, pid_t tid, int fd);
 /* 0 or -errno */
 int client_read(pid_t tid, uint64_t address, void *to, size_t size);
+int client_write(pid_t tid, uint64_t address, const void *from, size_t size);
 /*
  * The process that makes the call keeps @fd, and, if it has lost what it kept before,
  * @others too.
@@ -147,13 +159,26 @@ void client_keep_only(struct client *c, const int *fds, unsigned int nr);
 /* --- vm.c: VMs that kvmfd serves */
 
 /**
+ * struct told - an entry, for the report
+ * @entry: with what it had counted
+ * @removed: it is no more
+ */
+struct told {
+	struct kvmfd_entry entry;
+	bool removed;
+};
+
+/**
  * struct vm - a VM that kvmfd serves
  * @next: in the list of all
  * @refs: that list, and each worker that makes a call on it
  * @fd: of /dev/kvmfd
  * @attachment: its id
  * @client: the process that it belongs to
- * @told: its entries that are no more, for the report
+ * @comm: its name
+ * @own: the process uses kvmfd by itself: none of its calls are ours to answer
+ * @told: its entries, for the report
+ * @nr_told: how many
  * @cursor: of what is no more, how many are in @told
  */
 struct vm {
@@ -162,7 +187,10 @@ struct vm {
 	int fd;
 	uint64_t attachment;
 	struct client *client;
-	json_t *told;
+	char comm[COMM_SIZE];
+	bool own;
+	struct told *told;
+	size_t nr_told;
 	uint64_t cursor;
 };
 
@@ -173,7 +201,13 @@ int vm_try(void);
  * KVM's to answer.  @vm_fd is ours.  0, or an errno: kvmfd does not serve it, and should.
  */
 int vm_find(struct call *call, int vm_fd);
-/* The same if the fd could not be fetched, for this reason. */
+/*
+ * Attaches @fd, which is of /dev/kvmfd and becomes ours, to a VM as the process has asked
+ * for it.  0, or an errno: it can be the process's own call.
+ */
+int vm_attach_own(const struct call *call, int fd, int vm_fd, const struct kvmfd_attach *asked,
+		  uint64_t *id);
+/* vm_find() if the fd could not be fetched, for this reason. */
 int vm_unknown(struct call *call, int err);
 void vm_put(struct vm *vm);
 /* Nothing is left of what this fd is attached to. */
@@ -194,6 +228,10 @@ int call_add_fd(const struct call *call, int fd, int number);
 
 /* --- report.c */
 
+/* Has anybody asked for one? */
+bool report_wanted(void);
+/* The command begins. */
+void report_begin(void);
 void report_call(enum kind kind, bool assign);
 void report_native(enum kind kind);
 void report_refused(enum kind kind, int err);

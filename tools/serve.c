@@ -128,6 +128,34 @@ static int serve_vm(struct call *call, int vm_fd)
 	return err;
 }
 
+/*
+ * For kvmfd stat: the attach that a process has asked for is made by us, so that what is
+ * removed is remembered, and we have the attachment open, too.  CONTINUE: the process has
+ * to make it itself, and be told what is wrong with it.
+ */
+static int serve_attach(struct call *call)
+{
+	const uint64_t address = call->n->data.args[2];
+	int fd, vm_fd, err = EBADF;
+	struct kvmfd_attach asked;
+	uint64_t id;
+
+	if (client_read(call->n->pid, address, &asked, sizeof(asked)) ||
+	    asked.size != sizeof(asked) || asked.owner)
+		return CONTINUE;
+	fd = client_fd(call->client, call->n->pid, (int)call->n->data.args[0]);
+	vm_fd = client_fd(call->client, call->n->pid, asked.vm_fd);
+	if (fd_is_kvmfd(fd) && vm_fd >= 0)
+		err = vm_attach_own(call, fd, vm_fd, &asked, &id);
+	drop(vm_fd);
+	if (err) {
+		drop(fd);
+		return CONTINUE;
+	}
+	return client_write(call->n->pid, address + offsetof(struct kvmfd_attach, attachment),
+			    &id, sizeof(id));
+}
+
 static int serve_call(struct call *call)
 {
 	int vm_fd, err;
@@ -135,6 +163,11 @@ static int serve_call(struct call *call)
 	call->client = client_get(call->n->pid);
 	if (!call->client)
 		return CONTINUE;
+	if (call->attach) {
+		err = serve_attach(call);
+		client_put(call->client);
+		return err;
+	}
 	/* Held until the call has been made: the VM cannot go before. */
 	vm_fd = client_fd(call->client, call->n->pid, (int)call->n->data.args[0]);
 	err = vm_fd == -EBADF ? CONTINUE : serve_vm(call, vm_fd);
@@ -148,6 +181,7 @@ static void answer(const struct seccomp_notif *n, struct seccomp_notif_resp *res
 	struct call call = {
 		.n = n,
 		.kind = (uint32_t)n->data.args[1] == KVM_IRQFD ? IRQFD : IOEVENTFD,
+		.attach = (uint32_t)n->data.args[1] == KVMFD_ATTACH_VM,
 	};
 	int err = serve_call(&call);
 

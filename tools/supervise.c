@@ -139,8 +139,8 @@ static void await_ends(int front, int listener, int signals, struct news *news)
 			client_over(fd);
 			break;
 		}
-		/* If it was the last the report comes first. */
-		if (news->ended && !told && !is_deserted(listener)) {
+		/* If it was the last the report comes first; a table is about all of them. */
+		if (news->ended && !told && !options.stat && !is_deserted(listener)) {
 			be_silent();
 			tell(front, news);
 			told = true;
@@ -159,6 +159,7 @@ void supervise(int front)
 		die("epoll: %s", strerror(errno));
 	signals = children();
 
+	report_begin();
 	news.command = launch(&listener);
 	allow_many_fds();
 	tell(front, &news);

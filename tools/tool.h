@@ -19,11 +19,12 @@
 /* What a command ends with if it fails itself. */
 #define STATUS_FAILED 125
 
-int cmd_list(int argc, char **argv);
-int cmd_top(int argc, char **argv);
 int cmd_latency(int argc, char **argv);
+int cmd_list(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 
 /* --- main.c */
 
@@ -61,6 +62,11 @@ void json_put(json_t *to, const char *name, uint64_t value);
 
 /* "?" if it has none any more. */
 void process_name(pid_t pid, char comm[COMM_SIZE]);
+
+/* --- vms.c */
+
+/* Is it of /dev/kvmfd, whatever that is called there? */
+bool fd_is_kvmfd(int fd);
 
 /* --- table.c */
 

@@ -17,10 +17,15 @@ static struct vm *vms;
 static unsigned int nr_vms;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+static uint32_t remember(void)
+{
+	return report_wanted() ? KVMFD_ATTACH_REMEMBER : 0;
+}
+
 /* An fd of /dev/kvmfd that is attached now, or -errno. */
 static int attach(int vm_fd, pid_t owner, uint64_t *id)
 {
-	uint32_t flags = KVMFD_VM_FOREIGN | (options.report ? KVMFD_ATTACH_REMEMBER : 0);
+	uint32_t flags = KVMFD_VM_FOREIGN | remember();
 	int err, fd = kvmfd_open();
 
 	if (fd < 0)
@@ -90,17 +95,18 @@ static int find(int vm_fd, pid_t owner, uint64_t *id)
 	return -err;
 }
 
+/* A VM whose process uses kvmfd by itself has KVM answer what it asks of KVM. */
 static struct vm *known(uint64_t id)
 {
 	struct vm *vm;
 
 	for (vm = vms; vm; vm = vm->next)
-		if (vm->attachment == id)
+		if (vm->attachment == id && !vm->own)
 			return vm;
 	return NULL;
 }
 
-/* Of the client's VMs, *@nr of them; to be freed. */
+/* Of the client's VMs that we serve, *@nr of them; to be freed. */
 static int *fds_of(const struct client *c, unsigned int *nr)
 {
 	int *fds = must_alloc((nr_vms + 1) * sizeof(*fds));
@@ -108,7 +114,7 @@ static int *fds_of(const struct client *c, unsigned int *nr)
 
 	*nr = 0;
 	for (vm = vms; vm; vm = vm->next)
-		if (vm->client == c)
+		if (vm->client == c && !vm->own)
 			fds[(*nr)++] = vm->fd;
 	return fds;
 }
@@ -122,7 +128,7 @@ static struct vm *create(struct client *c, int fd, uint64_t id)
 	vm->fd = fd;
 	vm->attachment = id;
 	vm->client = c;
-	vm->told = json_array();
+	process_name(c->pid, vm->comm);
 	vm->next = vms;
 	vms = vm;
 	nr_vms++;
@@ -148,6 +154,22 @@ static int serve_new(struct call *call, int vm_fd)
 	client_keep(call, fd, fds, nr);
 	free(fds);
 	return 0;
+}
+
+int vm_attach_own(const struct call *call, int fd, int vm_fd, const struct kvmfd_attach *asked,
+		  uint64_t *id)
+{
+	uint32_t flags = asked->flags | KVMFD_VM_FOREIGN | remember();
+	int err = ESRCH;
+
+	/* What we may, and the process may not, is not for it: the VM has to be its own. */
+	pthread_mutex_lock(&lock);
+	if (call_is_valid(call))
+		err = -kvmfd_attach_vm(fd, vm_fd, flags, call->n->pid, id);
+	if (!err)
+		create(call->client, fd, *id)->own = true;
+	pthread_mutex_unlock(&lock);
+	return err;
 }
 
 static int refuse(struct client *c, int err)

@@ -87,6 +87,13 @@ static bool is_device_file(int fd, dev_t device)
 	return !fstat(fd, &file) && S_ISCHR(file.st_mode) && file.st_rdev == device;
 }
 
+bool fd_is_kvmfd(int fd)
+{
+	dev_t device;
+
+	return !find_device(&device) && is_device_file(fd, device);
+}
+
 static void learn(const struct walk *w, pid_t pid, enum fate fate)
 {
 	size_t i;
@@ -146,7 +153,7 @@ static struct seen *seen_of(struct look *l, const struct kvmfd_info *info)
 	size_t i;
 
 	for (i = 0; i < l->nr; i++)
-		if (0 && l->vms[i].info.attachment == info->attachment)
+		if (l->vms[i].info.attachment == info->attachment)
 			return &l->vms[i];
 	l->vms = must_resize(l->vms, (l->nr + 1) * sizeof(*l->vms));
 	vm = &l->vms[l->nr++];
