@@ -110,13 +110,16 @@ check-matrix:			## on 6.1, 6.12 and 7.2: packages, DKMS, selftests/; and on VMX 
 style:				## checkpatch, sparse, clang-format and their like
 	.ci/style
 
+docs:				## is what README.md and docs/ say still so? (QUICK=1, KERNEL)
+	testhost/docs
+
 bench:				## KVM and kvmfd side by side, in instructions (QUICK=1, AGAINST=FILE, KERNEL)
 	testhost/bench
 
 bench-vmms:			## requests a second of guests, on KVM alone, by kvmfd and under `kvmfd run` (ROUNDS, KERNEL)
 	testhost/bench-vmms
 
-shell:				## a shell in the test host, with the module and kvmfd-vmm
+shell:				## a shell in the test host, with the module, the tool and a guest for kvmfd-vmm
 	testhost/shell
 
 clean:				## remove build/
@@ -129,5 +132,5 @@ export EVENTFD NOTIFY CPUS QUEUES IRQ APIC ROUTES TESTS KERNEL AGAINST STEPS ROU
 	MINUTES CALLS GUIDE PROGRAMS SUPERVISED QUICK
 .PHONY: all module vmm tools selftests benchmark install install-tools install-source deb run \
 	check check-guests check-vmms check-vmx check-tracing-tools check-debug check-supervised \
-	check-kcsan check-sanitize check-matrix coverage soak fuzz fuzz-abi style bench \
+	check-kcsan check-sanitize check-matrix coverage soak fuzz fuzz-abi style docs bench \
 	bench-vmms shell clean help
