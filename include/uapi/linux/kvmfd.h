@@ -48,16 +48,16 @@
 #define KVMFD_LATENCY   _IO(KVMFD_IOC_MAGIC, 0x07) /* since ABI 5 */
 
 /* struct kvmfd_info, features */
-#define KVMFD_FEATURE_IOEVENTFD (1ULL << 0) /* KVM_IOEVENTFD, every form of KVM's */
-#define KVMFD_FEATURE_IRQFD     (1ULL << 1) /* KVM_IRQFD */
-#define KVMFD_FEATURE_LIST      (1ULL << 2) /* KVMFD_LIST and /proc/PID/fdinfo */
-#define KVMFD_FEATURE_MASK      (1ULL << 3) /* KVMFD_IOEVENTFD with a mask of data */
-#define KVMFD_FEATURE_BATCH     (1ULL << 4) /* KVMFD_BATCH */
-#define KVMFD_FEATURE_RESAMPLE  (1ULL << 5) /* KVM_IRQFD with resample */
-#define KVMFD_FEATURE_FOREIGN   (1ULL << 6) /* KVMFD_VM_FOREIGN and KVMFD_EVICT */
-#define KVMFD_FEATURE_REMOVED   (1ULL << 7) /* KVMFD_ATTACH_REMEMBER, KVMFD_LIST_REMOVED */
-#define KVMFD_FEATURE_POLL      (1ULL << 8) /* poll() tells when it is over */
-#define KVMFD_FEATURE_ROUTE     (1ULL << 9) /* KVMFD_LIST tells an irqfd's route */
+#define KVMFD_FEATURE_IOEVENTFD (1ULL << 0)  /* KVM_IOEVENTFD, every form of KVM's */
+#define KVMFD_FEATURE_IRQFD     (1ULL << 1)  /* KVM_IRQFD */
+#define KVMFD_FEATURE_LIST      (1ULL << 2)  /* KVMFD_LIST and /proc/PID/fdinfo */
+#define KVMFD_FEATURE_MASK      (1ULL << 3)  /* KVMFD_IOEVENTFD with a mask of data */
+#define KVMFD_FEATURE_BATCH     (1ULL << 4)  /* KVMFD_BATCH */
+#define KVMFD_FEATURE_RESAMPLE  (1ULL << 5)  /* KVM_IRQFD with resample */
+#define KVMFD_FEATURE_FOREIGN   (1ULL << 6)  /* KVMFD_VM_FOREIGN and KVMFD_EVICT */
+#define KVMFD_FEATURE_REMOVED   (1ULL << 7)  /* KVMFD_ATTACH_REMEMBER, KVMFD_LIST_REMOVED */
+#define KVMFD_FEATURE_POLL      (1ULL << 8)  /* poll() tells when it is over */
+#define KVMFD_FEATURE_ROUTE     (1ULL << 9)  /* KVMFD_LIST tells an irqfd's route */
 #define KVMFD_FEATURE_LATENCY   (1ULL << 10) /* KVMFD_LATENCY */
 
 /* struct kvmfd_info, state */
