@@ -252,18 +252,23 @@ static const struct file_operations action_fops = {
 	.release = single_release,
 };
 
-static void make_knobs(struct kvmfd_fault *f)
+/* 0 or -errno. */
+static int make_knobs(struct kvmfd_fault *f)
 {
 	char name[48];
 
 	snprintf(name, sizeof(name), "%llu:%llu", f->p->id, f->id);
 	f->dir = debugfs_create_dir(name, faults_dir);
+	if (IS_ERR(f->dir))
+		return PTR_ERR(f->dir);
+
 	debugfs_create_file("action", 0600, f->dir, f, &action_fops);
 	debugfs_create_u32("probability", 0600, f->dir, &f->probability);
 	debugfs_create_u32("interval", 0600, f->dir, &f->interval);
 	debugfs_create_atomic_t("times", 0600, f->dir, &f->times);
 	debugfs_create_u32("delay", 0600, f->dir, &f->delay);
 	debugfs_create_u64("struck", 0400, f->dir, &f->struck);
+	return 0;
 }
 
 static struct kvmfd_fault *fault_of(u64 attachment, u64 id)
@@ -298,6 +303,7 @@ static int fault_add(struct kvmfd *p, u64 id)
 {
 	struct kvmfd_fault *f;
 	u32 kind;
+	int ret;
 
 	lockdep_assert_held(&faults_lock);
 
@@ -320,7 +326,11 @@ static int fault_add(struct kvmfd *p, u64 id)
 	atomic_set(&f->times, 1);
 	spin_lock_init(&f->lock);
 	INIT_DELAYED_WORK(&f->work, release_due);
-	make_knobs(f);
+	ret = make_knobs(f);
+	if (ret) {
+		kfree(f);
+		return ret;
+	}
 	nr_faults++;
 	list_add_rcu(&f->link, &faults);
 	if (kind == KVMFD_ENTRY_IOEVENTFD)

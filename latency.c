@@ -33,12 +33,12 @@ struct kvmfd_latencies {
 
 /**
  * kvmfd_latency_note() - a wake-up is left to a worker
- * @irqfd: an irqfd that is measured; in any context
+ * @irqfd: an irqfd that is measured; in any context but an NMI
  */
 void kvmfd_latency_note(struct kvmfd_irqfd *irqfd)
 {
 	/* A time of 0 would be none. */
-	cmpxchg64(&irqfd->woken, 0, ktime_get_mono_fast_ns() | 1);
+	cmpxchg64(&irqfd->woken, 0, ktime_get_ns() | 1);
 }
 
 /**
@@ -61,12 +61,8 @@ u64 kvmfd_latency_take(struct kvmfd_irqfd *irqfd)
  */
 void kvmfd_latency_end(struct kvmfd_irqfd *irqfd, u64 woken)
 {
-	u64 took = ktime_get_mono_fast_ns() - woken;
+	u64 took = ktime_get_ns() - (woken & ~1ULL);
 	struct kvmfd_latencies *l;
-
-	/* The clock that can be read in any context may step back a little. */
-	if ((s64)took < 0)
-		took = 0;
 
 	rcu_read_lock();
 	l = rcu_dereference(irqfd->measured);

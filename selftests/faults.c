@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "fail.h"
 #include "guest.h"
 #include "harness.h"
 #include "user.h"
@@ -349,6 +350,7 @@ TEST_F(faults, delays_and_deassigns_an_irqfd)
 TEST_F(faults, refuses)
 {
 	char path[128];
+	int fd;
 
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	EXPECT_EQ(ENOENT, inject("", self->attachment, 2));
@@ -359,6 +361,10 @@ TEST_F(faults, refuses)
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", "1:x"));
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", "1:1:1"));
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", ":"));
+	fd = open(FAULTS "/inject", O_WRONLY | O_CLOEXEC);
+	EXPECT_EQ(-1, write(fd, NULL, 3));
+	EXPECT_EQ(EFAULT, errno);
+	close(fd);
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", "00000000000000000000000000000000000000000000000001:1"));
 	INJECT(1);
 	EXPECT_EQ(EEXIST, inject("", self->attachment, 1));
@@ -415,6 +421,54 @@ TEST_F(faults, outlast_an_eviction)
 	EXPECT_EQ(ENOENT, inject("", self->attachment, 1));
 	EXPECT_EQ(0, inject("!", self->attachment, 1));
 	close(device);
+}
+
+/* What is there, and what it does. */
+TEST_F(faults, are_told)
+{
+	char path[128], text[64], name[64];
+	bool told = false;
+	FILE *f;
+
+	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
+	INJECT(1);
+	snprintf(name, sizeof(name), "%lu:1\n", self->attachment);
+	f = fopen(FAULTS "/inject", "re");
+	ASSERT_NE(NULL, f);
+	while (fgets(text, sizeof(text), f))
+		told |= !strcmp(text, name);
+	fclose(f);
+	EXPECT_TRUE(told);
+
+	SET(1, "action", "duplicate\n");
+	snprintf(path, sizeof(path), FAULTS "/%lu:1/action", self->attachment);
+	f = fopen(path, "re");
+	ASSERT_NE(NULL, f);
+	EXPECT_NE(NULL, fgets(text, sizeof(text), f));
+	fclose(f);
+	EXPECT_STREQ("duplicate\n", text);
+}
+
+/* Each of its allocations fails in turn: it is there, or not, and can be had afterwards. */
+TEST_F(faults, without_memory)
+{
+	int n, err, no_memory = 0;
+	bool came = true;
+
+	if (!fail_possible())
+		SKIP(return, NO_FAILURES);
+	fail_setup();
+	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
+	for (n = 1; came; n++) {
+		fail_nth(n);
+		err = inject("", self->attachment, 1);
+		came = !fail_nth_left();
+		EXPECT_TRUE(!err || err == ENOMEM || err == EFAULT);
+		no_memory += err == ENOMEM;
+		EXPECT_EQ(err ? ENOENT : 0, inject("!", self->attachment, 1));
+	}
+	/* The fault itself, and its directory. */
+	EXPECT_LE(2, no_memory);
 }
 
 TEST_F(faults, are_for_root)
