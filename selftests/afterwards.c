@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -309,10 +310,12 @@ TEST_F(afterwards, nothing_is_left)
 
 TEST_F(afterwards, only_the_newest)
 {
-	static struct kvmfd_entry entries[NEWEST + 1];
+	/* Guests have a copy of what is static. */
+	struct kvmfd_entry *entries = calloc(NEWEST + 1, sizeof(*entries));
 	unsigned int i;
 	uint64_t cursor = 0;
 
+	ASSERT_NE(NULL, entries);
 	for (i = 0; i < NEWEST + 10; i++) {
 		ASSERT_EQ(0, doorbell(self->fd, self->kick, i % 2, 0));
 		ASSERT_EQ(0, doorbell(self->fd, self->kick, i % 2,
@@ -322,6 +325,7 @@ TEST_F(afterwards, only_the_newest)
 	EXPECT_EQ(NEWEST + 10, cursor);
 	for (i = 0; i < NEWEST; i++)
 		ASSERT_EQ(11 + i, entries[i].id);
+	free(entries);
 }
 
 TEST(not_remembered)

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -362,7 +363,7 @@ TEST_F(faults, refuses)
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", "1:1:1"));
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", ":"));
 	fd = open(FAULTS "/inject", O_WRONLY | O_CLOEXEC);
-	EXPECT_EQ(-1, write(fd, NULL, 3));
+	EXPECT_EQ(-1, write(fd, mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 3));
 	EXPECT_EQ(EFAULT, errno);
 	close(fd);
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", "00000000000000000000000000000000000000000000000001:1"));
