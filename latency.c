@@ -159,14 +159,15 @@ void kvmfd_latency_stop(struct kvmfd *p, u64 id)
  */
 int kvmfd_latency_tell(struct kvmfd *p, struct kvmfd_latency *args)
 {
-	struct kvmfd_latencies *l;
+	struct kvmfd_latencies *l = NULL;
 	struct kvmfd_irqfd *irqfd;
 	int ret = 0;
 
 	spin_lock(&p->state_lock);
 	irqfd = irqfd_of(p, args->id);
-	l = irqfd ? rcu_dereference_protected(irqfd->measured,
-					      lockdep_is_held(&p->state_lock)) : NULL;
+	if (irqfd)
+		l = rcu_dereference_protected(irqfd->measured,
+					      lockdep_is_held(&p->state_lock));
 	if (l) {
 		spin_lock(&l->lock);
 		args->count = l->count;

@@ -67,7 +67,7 @@ static int try_write(const char *path, const char *text)
 }
 
 /* An errno.  @how is "" or "!". */
-static int inject(const char *how, uint64_t attachment, uint64_t id)
+static int ask(const char *how, uint64_t attachment, uint64_t id)
 {
 	char text[64];
 
@@ -93,7 +93,7 @@ static long knob(uint64_t attachment, uint64_t id, const char *name)
 
 #define SET(id, name, value)   set(self->attachment, id, name, value)
 #define EXPECT_STRUCK(n, id)   EXPECT_EQ(n, knob(self->attachment, id, "struck"))
-#define INJECT(id)             ASSERT_EQ(0, inject("", self->attachment, id))
+#define INJECT(id)             ASSERT_EQ(0, ask("", self->attachment, id))
 #define RING()                 EXPECT_EQ(0, guest_write(&self->guest, SPACE_MMIO, ADDR, 4, 1))
 #define EXPECT_SIGNALS(n, efd) EXPECT_EQ(n, eventfd_take(efd))
 
@@ -234,7 +234,7 @@ TEST_F(faults, ends_delays)
 	guest_write_often(&self->guest, SPACE_MMIO, ADDR, 4, 1, MAX_HELD + 3);
 	EXPECT_SIGNALS(3, self->efd);
 	EXPECT_STRUCK(MAX_HELD, 1);
-	ASSERT_EQ(0, inject("!", self->attachment, 1));
+	ASSERT_EQ(0, ask("!", self->attachment, 1));
 	EXPECT_SIGNALS(MAX_HELD, self->efd);
 	RING();
 	EXPECT_SIGNALS(1, self->efd);
@@ -251,7 +251,7 @@ TEST_F(faults, delays_and_deassigns)
 	RING();
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, KVM_IOEVENTFD_FLAG_DEASSIGN, 0));
 	EXPECT_STRUCK(1, 1);
-	ASSERT_EQ(0, inject("!", self->attachment, 1));
+	ASSERT_EQ(0, ask("!", self->attachment, 1));
 	EXPECT_SIGNALS(0, self->efd);
 }
 
@@ -265,7 +265,7 @@ TEST_F(faults, doubles_a_signal)
 	RING();
 	EXPECT_SIGNALS(1, self->efd);
 	EXPECT_STRUCK(1, 1);
-	ASSERT_EQ(0, inject("!", self->attachment, 1));
+	ASSERT_EQ(0, ask("!", self->attachment, 1));
 	EXPECT_SIGNALS(1, self->efd);
 }
 
@@ -326,7 +326,7 @@ TEST_F(faults, doubles_an_interrupt)
 	eventfd_ring(self->efd);
 	guest_take_interrupts(&self->guest);
 	EXPECT_EQ(1, guest_interrupts(&self->guest, VECTOR));
-	ASSERT_EQ(0, inject("!", self->attachment, 1));
+	ASSERT_EQ(0, ask("!", self->attachment, 1));
 	EXPECT_EQ(1, guest_await_interrupt(&self->guest, VECTOR));
 	EXPECT_EQ(1, device_only_entry(self->fd).inline_calls);
 	EXPECT_EQ(1, device_only_entry(self->fd).deferred_calls);
@@ -343,38 +343,42 @@ TEST_F(faults, delays_and_deassigns_an_irqfd)
 	SET(1, "probability", "100");
 	eventfd_ring(self->efd);
 	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, KVM_IRQFD_FLAG_DEASSIGN));
-	ASSERT_EQ(0, inject("!", self->attachment, 1));
+	ASSERT_EQ(0, ask("!", self->attachment, 1));
 	guest_take_interrupts(&self->guest);
 	EXPECT_EQ(0, guest_interrupts(&self->guest, VECTOR));
 }
 
 TEST_F(faults, refuses)
 {
-	char path[128];
+	void *forbidden = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char path[128], zeros[64];
 	int fd;
 
+	ASSERT_NE(MAP_FAILED, forbidden);
+	snprintf(zeros, sizeof(zeros), "%050d:1", 1);
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
-	EXPECT_EQ(ENOENT, inject("", self->attachment, 2));
-	EXPECT_EQ(ENOENT, inject("", self->attachment, 0));
-	EXPECT_EQ(ENOENT, inject("", self->attachment + 1, 1));
-	EXPECT_EQ(ENOENT, inject("!", self->attachment, 1));
+	EXPECT_EQ(ENOENT, ask("", self->attachment, 2));
+	EXPECT_EQ(ENOENT, ask("", self->attachment, 0));
+	EXPECT_EQ(ENOENT, ask("", self->attachment + 1, 1));
+	EXPECT_EQ(ENOENT, ask("!", self->attachment, 1));
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", "1"));
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", "1:x"));
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", "1:1:1"));
 	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", ":"));
 	fd = open(FAULTS "/inject", O_WRONLY | O_CLOEXEC);
-	EXPECT_EQ(-1, write(fd, mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 3));
+	EXPECT_EQ(-1, write(fd, forbidden, 3));
 	EXPECT_EQ(EFAULT, errno);
 	close(fd);
-	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", "00000000000000000000000000000000000000000000000001:1"));
+	munmap(forbidden, 4096);
+	EXPECT_EQ(EINVAL, try_write(FAULTS "/inject", zeros));
 	INJECT(1);
-	EXPECT_EQ(EEXIST, inject("", self->attachment, 1));
+	EXPECT_EQ(EEXIST, ask("", self->attachment, 1));
 	snprintf(path, sizeof(path), FAULTS "/%lu:1/action", self->attachment);
 	EXPECT_EQ(EINVAL, try_write(path, "explode"));
-	EXPECT_EQ(EINVAL, try_write(path, "drop drop drop drop drop"));
+	EXPECT_EQ(EINVAL, try_write(path, "drop, and then a long text"));
 	snprintf(path, sizeof(path), FAULTS "/%lu:1/struck", self->attachment);
 	EXPECT_NE(0, try_write(path, "1"));
-	ASSERT_EQ(0, inject("!", self->attachment, 1));
+	ASSERT_EQ(0, ask("!", self->attachment, 1));
 	EXPECT_EQ(-1, access(path, F_OK));
 }
 
@@ -383,11 +387,11 @@ TEST_F(faults, refuses_too_many)
 	for (int i = 0; i <= MAX_FAULTS; i++)
 		ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR + 8 * i, 4, 0, 0));
 	for (int i = 0; i < MAX_FAULTS; i++)
-		ASSERT_EQ(0, inject("", self->attachment, i + 1));
-	EXPECT_EQ(ENOSPC, inject("", self->attachment, MAX_FAULTS + 1));
+		ASSERT_EQ(0, ask("", self->attachment, i + 1));
+	EXPECT_EQ(ENOSPC, ask("", self->attachment, MAX_FAULTS + 1));
 	/* An empty line ends them all. */
 	EXPECT_EQ(0, try_write(FAULTS "/inject", "\n"));
-	EXPECT_EQ(0, inject("", self->attachment, MAX_FAULTS + 1));
+	EXPECT_EQ(0, ask("", self->attachment, MAX_FAULTS + 1));
 }
 
 /* With the file, whatever is under way; and the number is not used again. */
@@ -406,9 +410,9 @@ TEST_F(faults, end_with_the_attachment)
 	close(self->fd);
 	EXPECT_EQ(-1, access(path, F_OK));
 	EXPECT_SIGNALS(0, self->efd);
-	EXPECT_EQ(ENOENT, inject("", self->attachment, 1));
+	EXPECT_EQ(ENOENT, ask("", self->attachment, 1));
 	self->fd = device_open_attached(self->guest.vm->fd);
-	EXPECT_EQ(ENOENT, inject("", self->attachment, 1));
+	EXPECT_EQ(ENOENT, ask("", self->attachment, 1));
 }
 
 /* An evicted attachment has no entries, but its fault can be taken back. */
@@ -419,8 +423,8 @@ TEST_F(faults, outlast_an_eviction)
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	INJECT(1);
 	ASSERT_EQ(0, kvmfd_evict(device, self->guest.vm->fd));
-	EXPECT_EQ(ENOENT, inject("", self->attachment, 1));
-	EXPECT_EQ(0, inject("!", self->attachment, 1));
+	EXPECT_EQ(ENOENT, ask("", self->attachment, 1));
+	EXPECT_EQ(0, ask("!", self->attachment, 1));
 	close(device);
 }
 
@@ -462,11 +466,11 @@ TEST_F(faults, without_memory)
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	for (n = 1; came; n++) {
 		fail_nth(n);
-		err = inject("", self->attachment, 1);
+		err = ask("", self->attachment, 1);
 		came = !fail_nth_left();
 		EXPECT_TRUE(!err || err == ENOMEM || err == EFAULT);
 		no_memory += err == ENOMEM;
-		EXPECT_EQ(err ? ENOENT : 0, inject("!", self->attachment, 1));
+		EXPECT_EQ(err ? ENOENT : 0, ask("!", self->attachment, 1));
 	}
 	/* The fault itself, and its directory. */
 	EXPECT_LE(2, no_memory);
@@ -475,7 +479,7 @@ TEST_F(faults, without_memory)
 TEST_F(faults, are_for_root)
 {
 	char path[128];
-	int status;
+	int status, err;
 	pid_t pid;
 
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
@@ -484,7 +488,9 @@ TEST_F(faults, are_for_root)
 	pid = fork();
 	if (!pid) {
 		become(USER, KVM_GROUP, 0);
-		_exit(try_write(FAULTS "/inject", "") != EACCES || try_write(path, "1") != EACCES);
+		err = try_write(FAULTS "/inject", "") != EACCES;
+		err |= try_write(path, "1") != EACCES;
+		_exit(err);
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);

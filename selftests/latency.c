@@ -75,7 +75,7 @@ TEST_F(latency, of_deferred_interrupts)
 	for (int i = 0; i < KVMFD_LATENCY_BUCKETS; i++) {
 		n += l.buckets[i];
 		/* The largest is in the last that has any. */
-		if (l.buckets[i] && i < KVMFD_LATENCY_BUCKETS - 1)
+		if (i < KVMFD_LATENCY_BUCKETS - 1 && l.buckets[i])
 			EXPECT_LE(1ULL << i >> 1, l.max);
 		if (1ULL << i > l.max * 2)
 			EXPECT_EQ(0, l.buckets[i]);

@@ -96,6 +96,7 @@ extern const struct request requests[REQUESTS];
  * @flags: the second
  * @list: of KVMFD_LIST
  * @batch: of KVMFD_BATCH
+ * @latency: of KVMFD_LATENCY
  * @changes: of a batch
  * @tail: behind the struct there is something other than 0
  * @place: where the struct is
