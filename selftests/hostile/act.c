@@ -96,6 +96,19 @@ static void put_changes(const struct actor *actor, const struct call *call)
 		       sizeof(call->changes[i]));
 }
 
+/* The id of an irqfd that there is, or 0. */
+static uint64_t any_irqfd(int fd)
+{
+	struct kvmfd_entry entries[32];
+	uint64_t cursor = 0;
+	int i, n = kvmfd_list(fd, 0, &cursor, entries, ARRAY_SIZE(entries));
+
+	for (i = 0; i < n; i++)
+		if (entries[i].kind == KVMFD_ENTRY_IRQFD)
+			return entries[i].id;
+	return 0;
+}
+
 static void put_arg(const struct actor *actor, const struct call *call, unsigned char *arg)
 {
 	const uint64_t array = (uintptr_t)actor->memory + ARRAY;
@@ -107,6 +120,8 @@ static void put_arg(const struct actor *actor, const struct call *call, unsigned
 		copy.batch.changes ^= array;
 	} else if (call->request->number == KVMFD_LIST) {
 		copy.list.entries ^= array;
+	} else if (call->request->number == KVMFD_LATENCY) {
+		copy.latency.id ^= any_irqfd(SLOT_FD(call->slot));
 	}
 	memset(arg, 0, ARG_SPACE);
 	memcpy(arg, copy.arg, call->request->size);
