@@ -104,15 +104,18 @@ static void come(struct kvmfd_fault *f)
 /* Is there one that is due, or any one if @whole? */
 static bool release_one(struct kvmfd_fault *f, bool whole)
 {
+	unsigned long now;
 	bool due;
 
 	spin_lock_irq(&f->lock);
-	due = f->nr_held && (whole || time_before_eq(f->due[f->first], jiffies));
+	/* Once: it goes on, and what is left of a delay must not be below 0. */
+	now = jiffies;
+	due = f->nr_held && (whole || time_before_eq(f->due[f->first], now));
 	if (due) {
 		f->first = (f->first + 1) % MAX_HELD;
 		f->nr_held--;
 	} else if (f->nr_held) {
-		schedule_delayed_work(&f->work, f->due[f->first] - jiffies);
+		schedule_delayed_work(&f->work, f->due[f->first] - now);
 	}
 	spin_unlock_irq(&f->lock);
 	if (due)
