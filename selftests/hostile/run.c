@@ -21,7 +21,7 @@
 #include "hostile/world.h"
 
 /* Signals break calls off, and end those that would go on for ever: a vCPU's. */
-#define TICK_US 20000
+#define TICK_US 40000
 
 #define CHILD_LANE  (KCOV_LANES - 1)
 #define CHILD_CALLS 12
