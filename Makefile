@@ -98,10 +98,10 @@ coverage:			## which lines of the module the tests execute (TESTS="name...")
 soak:				## all tests on that kernel again and again, two at a time (MINUTES, TESTS, SEED, KERNEL)
 	MINUTES=$(or $(MINUTES),60) KERNEL=$(or $(KERNEL),debug) testhost/check
 
-fuzz:				## random calls and writes: KVM, kvmfd and the rules (STEPS, SEED, KERNEL)
+fuzz:				## random calls and writes: KVM, kvmfd and the rules (STEPS, SEED, CPUS, KERNEL)
 	testhost/fuzz
 
-fuzz-abi:			## hostile callers, led by KCOV (CALLS, SEED, GUIDE=no, PROGRAMS=FILE, KERNEL)
+fuzz-abi:			## hostile callers, led by KCOV (CALLS, SEED, CPUS, GUIDE=no, PROGRAMS=FILE, KERNEL)
 	testhost/fuzz-abi
 
 check-matrix:			## on 6.1, 6.12 and 7.2: packages, DKMS, selftests/; and on VMX (QUICK=1, TESTS="name...")
