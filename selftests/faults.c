@@ -91,6 +91,14 @@ static long knob(uint64_t attachment, uint64_t id, const char *name)
 	return file_number(path);
 }
 
+/* What entry 1 does next comes, or comes again, when the fault ends, and not before. */
+static void hold(uint64_t attachment, const char *action)
+{
+	set(attachment, 1, "action", action);
+	set(attachment, 1, "delay", "1000000");
+	set(attachment, 1, "probability", "100");
+}
+
 #define SET(id, name, value)   set(self->attachment, id, name, value)
 #define EXPECT_STRUCK(n, id)   EXPECT_EQ(n, knob(self->attachment, id, "struck"))
 #define INJECT(id)             ASSERT_EQ(0, ask("", self->attachment, id))
@@ -227,9 +235,7 @@ TEST_F(faults, ends_delays)
 {
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	INJECT(1);
-	SET(1, "action", "delay");
-	SET(1, "delay", "1000000");
-	SET(1, "probability", "100");
+	hold(self->attachment, "delay");
 	SET(1, "times", "-1");
 	guest_write_often(&self->guest, SPACE_MMIO, ADDR, 4, 1, MAX_HELD + 3);
 	EXPECT_SIGNALS(3, self->efd);
@@ -245,9 +251,7 @@ TEST_F(faults, delays_and_deassigns)
 {
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	INJECT(1);
-	SET(1, "action", "delay");
-	SET(1, "delay", "1000000");
-	SET(1, "probability", "100");
+	hold(self->attachment, "delay");
 	RING();
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, KVM_IOEVENTFD_FLAG_DEASSIGN, 0));
 	EXPECT_STRUCK(1, 1);
@@ -259,9 +263,7 @@ TEST_F(faults, doubles_a_signal)
 {
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	INJECT(1);
-	SET(1, "action", "duplicate");
-	SET(1, "delay", "1000000");
-	SET(1, "probability", "100");
+	hold(self->attachment, "duplicate");
 	RING();
 	EXPECT_SIGNALS(1, self->efd);
 	EXPECT_STRUCK(1, 1);
@@ -320,9 +322,7 @@ TEST_F(faults, doubles_an_interrupt)
 	route(&self->guest, 0);
 	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
 	INJECT(1);
-	SET(1, "action", "duplicate");
-	SET(1, "delay", "1000000");
-	SET(1, "probability", "100");
+	hold(self->attachment, "duplicate");
 	eventfd_ring(self->efd);
 	guest_take_interrupts(&self->guest);
 	EXPECT_EQ(1, guest_interrupts(&self->guest, VECTOR));
@@ -338,10 +338,9 @@ TEST_F(faults, delays_and_deassigns_an_irqfd)
 	route(&self->guest, 0);
 	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
 	INJECT(1);
-	SET(1, "action", "delay");
-	SET(1, "delay", "1000000");
-	SET(1, "probability", "100");
+	hold(self->attachment, "delay");
 	eventfd_ring(self->efd);
+	EXPECT_STRUCK(1, 1);
 	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, KVM_IRQFD_FLAG_DEASSIGN));
 	ASSERT_EQ(0, ask("!", self->attachment, 1));
 	guest_take_interrupts(&self->guest);
@@ -401,9 +400,7 @@ TEST_F(faults, end_with_the_attachment)
 
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	INJECT(1);
-	SET(1, "action", "delay");
-	SET(1, "delay", "1000000");
-	SET(1, "probability", "100");
+	hold(self->attachment, "delay");
 	RING();
 	snprintf(path, sizeof(path), FAULTS "/%lu:1", self->attachment);
 	EXPECT_EQ(0, access(path, F_OK));
