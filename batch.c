@@ -6,7 +6,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "kvmfd.h"
+#include "edit.h"
 
 /* If it succeeds nothing can fail any more. */
 static int stage(struct kvmfd_edit *e)

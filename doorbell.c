@@ -9,7 +9,7 @@
  */
 #include <linux/eventfd.h>
 
-#include "kvmfd.h"
+#include "edit.h"
 
 static void doorbell_destructor(struct kvm_io_device *dev)
 {

@@ -8,7 +8,7 @@
  * therefore has a range on that bus as well; the write reaches one of the two.
  * They share the index of the MMIO bus, see &kvmfd_bus.indexed_by.
  */
-#include "kvmfd.h"
+#include "edit.h"
 
 static void copy(struct kvmfd_edit *e, const struct kvm_io_range *from, int nr_from,
 		 struct kvm_io_range *to, int *nr)

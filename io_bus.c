@@ -27,7 +27,7 @@
 #include <linux/slab.h>
 #include <linux/srcu.h>
 
-#include "kvmfd.h"
+#include "edit.h"
 
 /*
  * Each tombstone on a bus holds a reference on this module, for its ops.  A bus

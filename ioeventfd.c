@@ -16,7 +16,7 @@
 #include <linux/eventfd.h>
 #include <linux/sched/signal.h>
 
-#include "kvmfd.h"
+#include "edit.h"
 
 static bool is_doorbell(const struct kvmfd_change *change)
 {

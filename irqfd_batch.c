@@ -7,7 +7,7 @@
  */
 #include <linux/eventfd.h>
 
-#include "kvmfd.h"
+#include "edit.h"
 
 static bool is_irqfd(const struct kvmfd_change *change)
 {

@@ -8,7 +8,7 @@
  */
 #include <linux/sort.h>
 
-#include "kvmfd.h"
+#include "edit.h"
 
 /**
  * kvmfd_range_note() - an edit adds or removes a range
