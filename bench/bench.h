@@ -25,6 +25,11 @@
 
 #define RING_VCPUS 2
 
+/* Where a vCPU writes to when it has done what it was told.  Nobody lives there. */
+#define DONE_PORT 0x3f0
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
 enum doorbell_form {
 	PIO_WILDCARD,
 	PIO_DATAMATCH,
@@ -61,6 +66,7 @@ extern struct current {
 	const struct bench_case *c;
 	struct backend *backend;
 	unsigned int n;
+	bool unrecorded; /* it is done only that it has been */
 } current;
 
 /* main.c */
@@ -119,7 +125,9 @@ double hold_end(struct hold *h);
 void record(const char *what, const char *unit, double value);
 /* All of a stretch, for one of @current.n calls in it. */
 void record_stretch(const char *what, const struct stretch *s);
-void results_forget(void);
+/* Tells so; the samples of the first, which is to warm up, are forgotten then. */
+void results_begin_round(int round, int rounds);
+void sort_values(double *values, unsigned int n);
 /* The figures, and how far the samples of each lie apart. */
 void results_write(const char *mode, const char *csv, const char *spread);
 

@@ -14,9 +14,6 @@
 
 #include "bench.h"
 
-/* Written to by the guest when it has done what it was told.  Nobody lives there. */
-#define DONE_PORT 0x3f0
-
 /* In guest memory, at the same address for guest and host code. */
 static struct burst order;
 

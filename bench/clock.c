@@ -99,7 +99,8 @@ static double others_clock(void)
 
 void stretch_begin(struct stretch *s)
 {
-	wait_for_timer_interrupt();
+	if (!current.unrecorded)
+		wait_for_timer_interrupt();
 	s->others = others_clock();
 	s->caller = thread_clock();
 	s->us = (double)rdtsc() / TICKS_PER_US;

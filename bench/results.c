@@ -9,7 +9,7 @@
 #include "bench.h"
 
 #define MAX_FIGURES 1024
-#define MAX_SAMPLES 64
+#define MAX_SAMPLES 256
 
 struct figure {
 	char name[32];
@@ -45,6 +45,8 @@ void record(const char *what, const char *unit, double value)
 	char name[sizeof(figures->name)];
 	struct figure *f;
 
+	if (current.unrecorded)
+		return;
 	require(snprintf(name, sizeof(name), "%s-%s", what, current.c->name) < sizeof(name),
 		"too long a name");
 	f = find(name, current.n, current.backend->name, unit);
@@ -79,19 +81,19 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void sort_samples(struct figure *f)
+void sort_values(double *values, unsigned int n)
 {
-	qsort(f->samples, f->nr_samples, sizeof(f->samples[0]), compare);
+	qsort(values, n, sizeof(*values), compare);
 }
 
 /*
- * The mean of the middle half: an outlier does not show, as in the median; but
- * where samples come in two sizes, half of each, the median would be the one in
- * this run and the other in the next.
+ * The mean of the middle third: outliers do not show, as in the median, even if a quarter
+ * are (one removal in four takes longer); but where samples come in two sizes, half of each,
+ * the median would be the one in this run and the other in the next.
  */
 static double middle(const struct figure *f)
 {
-	unsigned int i, drop = f->nr_samples / 4, end = f->nr_samples - drop;
+	unsigned int i, drop = f->nr_samples / 3, end = f->nr_samples - drop;
 	double sum = 0;
 
 	for (i = drop; i < end; i++)
@@ -123,9 +125,12 @@ static void close_file(FILE *f, const char *path)
 	require(!fclose(f) && !bad, "cannot write %s", path);
 }
 
-void results_forget(void)
+void results_begin_round(int round, int rounds)
 {
-	nr_figures = 0;
+	printf("round %d of %d\n", round + 1, rounds);
+	fflush(stdout);
+	if (round == 1)
+		nr_figures = 0;
 }
 
 void results_write(const char *mode, const char *csv, const char *spread)
@@ -135,7 +140,7 @@ void results_write(const char *mode, const char *csv, const char *spread)
 	struct figure *f;
 
 	for (f = figures; f < figures + nr_figures; f++)
-		sort_samples(f);
+		sort_values(f->samples, f->nr_samples);
 
 	fprintf(c, "mode,case,n,backend,value,unit,ratio\n");
 	for (f = figures; f < figures + nr_figures; f++) {

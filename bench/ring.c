@@ -12,9 +12,6 @@
 
 #include "bench.h"
 
-/* Written to by a vCPU that has stopped.  Nobody lives there. */
-#define DONE_PORT 0x3f0
-
 #define GUEST_PAGE 4096
 
 /* In guest memory, at the same address for guest and host code. */

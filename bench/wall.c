@@ -6,8 +6,6 @@
  * figure the median and the spread are told.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -22,8 +20,7 @@
 #define CALLS   101
 #define WAIT_S  10
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define DEASSIGN     KVM_IOEVENTFD_FLAG_DEASSIGN
+#define DEASSIGN KVM_IOEVENTFD_FLAG_DEASSIGN
 
 static const struct bench_case cases[] = {
 	{ "pio-wildcard", wall_write, { 1 }, PIO_WILDCARD, .vcpus = 1 },
@@ -180,13 +177,6 @@ void wall_change(void)
 
 /* --- interrupts ----------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* From before the write to the eventfd to the guest's handler, in the guest's time. */
 void wall_msi(void)
 {
@@ -211,7 +201,7 @@ void wall_msi(void)
 	eventfd_ring(eventfds[0]);
 	ring_end(0);
 
-	qsort(samples + 1, CALLS, sizeof(samples[0]), compare);
+	sort_values(samples + 1, CALLS);
 	record("msi", "us", samples[1 + CALLS / 2]);
 	require_counted(1, 0, CALLS + 2);
 	require(!irqfd(current.backend->fd, eventfds[0], IRQFD_GSI, KVM_IRQFD_FLAG_DEASSIGN),
@@ -258,10 +248,7 @@ void wall_run(bool quick)
 	learn_ticks();
 	create_backends();
 	for (round = 0; round < rounds; round++) {
-		printf("round %d of %d\n", round + 1, rounds);
-		fflush(stdout);
-		if (round == 1)
-			results_forget();
+		results_begin_round(round, rounds);
 		for (c = cases; c < cases + ARRAY_LEN(cases); c++)
 			run_case(c, round);
 	}
