@@ -27,13 +27,15 @@
 #define TRIES_OF_ONE 4
 
 /*
- * How often kvmfd's changes are.  Its index is hashed anew in each attachment, which makes a
- * batch of few shorter or longer by some percent, and a larger one by less.
+ * How often what kvmfd's index has a part in is.  It is hashed anew in each attachment, which
+ * makes a batch of few longer or shorter by some percent, and a larger one by less; values
+ * that follow one another fall into it in one of few patterns.
  */
-#define FEW           64
-#define TRIES_OF_FEW  64
-#define TRIES_OF_MANY 4
-#define TRIES_IF_ONCE 8
+#define FEW             64
+#define TRIES_OF_FEW    64
+#define TRIES_OF_VALUES 12
+#define TRIES_OF_MANY   4
+#define TRIES_IF_ONCE   8
 
 static const struct bench_case cases[] = {
 	{ "pio-wildcard", bench_write, { 1 }, PIO_WILDCARD },
@@ -195,29 +197,30 @@ static void create_eventfds(void)
 		eventfds[i] = new_eventfd();
 }
 
-static bool changes_by_kvmfd(const struct bench_case *c, const struct backend *b)
+static bool is_hashed(const struct bench_case *c, const struct backend *b, unsigned int n)
 {
-	return c->run == bench_doorbells && b->is_kvmfd;
+	return b->is_kvmfd && n <= MAX_N &&
+	       (c->run == bench_doorbells || c->run == bench_write_among);
 }
 
 static unsigned int tries_of(const struct bench_case *c, const struct backend *b,
 			     unsigned int n)
 {
-	if (!changes_by_kvmfd(c, b))
+	if (!is_hashed(c, b, n))
 		return n == 1 ? TRIES_OF_ONE : 1;
+	if (c->once)
+		return c->batch ? TRIES_IF_ONCE : 1;
 	if (c->batch && n <= FEW)
 		return TRIES_OF_FEW;
-	if (c->batch && c->once)
-		return TRIES_IF_ONCE;
-	return c->once ? 1 : TRIES_OF_MANY;
+	return c->form == MMIO_DATAMATCH ? TRIES_OF_VALUES : TRIES_OF_MANY;
 }
 
-/* An attachment of its own, in which all has been done before, unless it is about the first. */
-static void renew_and_run(const struct bench_case *c, struct backend *b)
+/* An attachment of its own, in which it has been done before unless it is about the first. */
+static void run_anew(const struct bench_case *c, struct backend *b)
 {
 	backend_renew(b);
 	current.unrecorded = true;
-	if (!c->first)
+	if (c->run == bench_doorbells && !c->first)
 		c->run();
 	current.unrecorded = false;
 	c->run();
@@ -229,8 +232,8 @@ static void run_case(const struct bench_case *c, struct backend *b, unsigned int
 
 	current = (struct current) { c, b, n };
 	while (tries--) {
-		if (changes_by_kvmfd(c, b))
-			renew_and_run(c, b);
+		if (is_hashed(c, b, n))
+			run_anew(c, b);
 		else
 			c->run();
 	}
