@@ -230,6 +230,28 @@ TEST_F(faults, delays_a_signal)
 	EXPECT_LE(1, eventfd_take(self->efd));
 }
 
+/* One comes when it is due, and the next one later, when that is. */
+TEST_F(faults, delays_each)
+{
+	uint64_t begin;
+
+	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
+	INJECT(1);
+	SET(1, "action", "delay");
+	SET(1, "delay", "50");
+	SET(1, "probability", "100");
+	SET(1, "times", "2");
+	begin = now_ms();
+	RING();
+	SET(1, "delay", "1000");
+	RING();
+	ASSERT_TRUE(await_signal(self->efd));
+	eventfd_take(self->efd);
+	ASSERT_TRUE(await_signal(self->efd));
+	EXPECT_LE(begin + 990, now_ms());
+	EXPECT_SIGNALS(1, self->efd);
+}
+
 /* What is delayed comes when the fault ends, and no more than is bounded is held. */
 TEST_F(faults, ends_delays)
 {
