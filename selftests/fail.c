@@ -78,6 +78,8 @@ void fail_setup(void)
 		put(injectors[i], "times", many);
 		put(injectors[i], "verbose", "0");
 	}
+	/* What the program before this did not take would be had here. */
+	fail_leave(0, 0);
 	put(injectors[1], "min-order", "0");
 	put(injectors[1], "ignore-gfp-highmem", "N");
 	put(DEBUGFS "/fail_usercopy", "verbose", "0");
