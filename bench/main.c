@@ -212,7 +212,9 @@ static unsigned int tries_of(const struct bench_case *c, const struct backend *b
 		return c->batch ? TRIES_IF_ONCE : 1;
 	if (c->batch && n <= FEW)
 		return TRIES_OF_FEW;
-	return c->form == MMIO_DATAMATCH ? TRIES_OF_VALUES : TRIES_OF_MANY;
+	if (c->form == PIO_DATAMATCH || c->form == MMIO_DATAMATCH)
+		return TRIES_OF_VALUES;
+	return TRIES_OF_MANY;
 }
 
 /* An attachment of its own, in which it has been done before unless it is about the first. */
