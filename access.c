@@ -211,14 +211,16 @@ int kvmfd_pin(struct kvmfd *p)
 	int ret = 0;
 
 	spin_lock(&p->state_lock);
-	if (!p->id)
+	if (!p->id) {
 		ret = -ENOTCONN;
-	else if (p->ended)
+	} else if (p->ended) {
 		ret = p->ended;
-	else if ((p->kvm->mm != current->mm && p->mm != current->mm) || p->kvm->vm_dead)
+	} else if ((p->kvm->mm != current->mm && p->mm != current->mm) || p->kvm->vm_dead) {
 		ret = -EIO;
-	else
+	} else {
 		kvm_get_kvm(p->kvm);
+		p->nr_pins++;
+	}
 	spin_unlock(&p->state_lock);
 	if (ret)
 		return ret;
@@ -241,4 +243,9 @@ void kvmfd_unpin(struct kvmfd *p)
 {
 	kvmfd_charge_caller();
 	kvm_put_kvm(p->kvm);
+
+	spin_lock(&p->state_lock);
+	p->nr_pins--;
+	kvmfd_tell_over(p);
+	spin_unlock(&p->state_lock);
 }

@@ -45,7 +45,10 @@ static int edit(struct kvmfd_edit *e)
 
 	e->failed = e->count;
 
-	mutex_lock(&e->p->lock);
+	/* Who is before can take long. */
+	ret = mutex_lock_killable(&e->p->lock);
+	if (ret)
+		return ret;
 	ret = has_ended(e->p) ?: stage(e);
 	if (!ret) {
 		kvmfd_ioeventfd_commit(e);
@@ -77,7 +80,8 @@ static int edit_one(struct kvmfd *p, const struct kvmfd_change *change)
  * @change: the change
  *
  * Return: what kvmfd_ioeventfd_stage(), kvmfd_ranges_lock() and
- * kvmfd_ioeventfd_deassign() do, and -ENODEV, -ECONNRESET as kvmfd_pin().
+ * kvmfd_ioeventfd_deassign() do, -ENODEV, -ECONNRESET as kvmfd_pin(), and -EINTR if the
+ * caller is being killed.
  */
 int kvmfd_change(struct kvmfd *p, const struct kvmfd_change *change)
 {
@@ -86,7 +90,9 @@ int kvmfd_change(struct kvmfd *p, const struct kvmfd_change *change)
 	if (!(change->flags & KVM_IOEVENTFD_FLAG_DEASSIGN))
 		return edit_one(p, change);
 
-	mutex_lock(&p->lock);
+	ret = mutex_lock_killable(&p->lock);
+	if (ret)
+		return ret;
 	ret = has_ended(p) ?: kvmfd_ioeventfd_deassign(p, change);
 	mutex_unlock(&p->lock);
 	return ret;
@@ -135,8 +141,8 @@ static int copy_changes(struct kvmfd_change *changes, struct kvmfd_batch *args)
  * @p: the attachment, pinned
  * @args: as the caller gave them; failed is set
  *
- * Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOSPC, -ENOMEM, -ENODEV, -ECONNRESET, and what
- * changes alone return.
+ * Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOSPC, -ENOMEM, -ENODEV, -ECONNRESET, -EINTR, and
+ * what changes alone return.
  */
 int kvmfd_batch(struct kvmfd *p, struct kvmfd_batch *args)
 {

@@ -127,9 +127,13 @@ static bool release_one(struct kvmfd_fault *f, bool whole)
 static void release_due(struct work_struct *work)
 {
 	struct kvmfd_fault *f = container_of(to_delayed_work(work), struct kvmfd_fault, work);
+	unsigned int n;
 
-	while (release_one(f, false))
-		;
+	for (n = 0; n < MAX_HELD; n++)
+		if (!release_one(f, false))
+			return;
+	/* Without a delay they can come as fast as they go: others have their turn. */
+	schedule_delayed_work(&f->work, 0);
 }
 
 static void hold(struct kvmfd_fault *f)
@@ -183,7 +187,7 @@ static bool strike(struct kvmfd_fault *f)
  * @p: the attachment
  * @item: a doorbell that has been hit, or an irqfd whose eventfd was signalled
  *
- * In any context.
+ * In any context but an NMI.
  *
  * Return: true if the caller must not signal, or raise, anything.
  */

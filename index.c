@@ -103,6 +103,13 @@ struct kvmfd_doorbell *kvmfd_index_doorbell(const struct kvmfd_index *ix, u64 ad
 	return mask ? find_doorbell(ix, key, data & mask) : wildcard_of(key);
 }
 
+/* There can be a million doorbells to look at; who is killed hears of no answer. */
+static bool is_killed(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current);
+}
+
 /* Would some value hit a doorbell of @key's and one with @mask and @data? */
 static bool key_collides(const struct kvmfd_index *ix, const struct kvmfd_key *key,
 			 u64 mask, u64 data)
@@ -117,7 +124,8 @@ static bool key_collides(const struct kvmfd_index *ix, const struct kvmfd_key *k
 		return find_doorbell(ix, key, data & key->mask);
 
 	while ((db = next_in_use(&ix->doorbells, &cursor)))
-		if (db->key == key && !((db->data ^ data) & key->mask & mask))
+		if ((db->key == key && !((db->data ^ data) & key->mask & mask)) ||
+		    (!(cursor % KVMFD_AT_A_TIME) && is_killed()))
 			return true;
 
 	return false;

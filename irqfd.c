@@ -162,7 +162,8 @@ static bool irqfd_hook_successor(struct kvmfd_irqfd *irqfd)
 	if (old && old->leaving && !old->succeeded) {
 		old->succeeded = true;
 		irqfd->wait.flags |= WQ_FLAG_EXCLUSIVE | WQ_FLAG_PRIORITY;
-		__add_wait_queue(irqfd->wqh, &irqfd->wait);
+		/* In its place: KVM's own irqfd may be behind it, and must not be before us. */
+		list_add(&irqfd->wait.entry, &old->wait.entry);
 		ret = true;
 	}
 	spin_unlock(&p->irqfd_lock);

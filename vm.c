@@ -114,7 +114,8 @@ static bool is_over(const struct kvmfd *p)
 {
 	lockdep_assert_held(&p->state_lock);
 
-	return p->ended && !p->nr_ranges && !p->nr_doorbells && !p->nr_irqfds;
+	/* A request that began before can make a doorbell yet. */
+	return p->ended && !p->nr_pins && !p->nr_ranges && !p->nr_doorbells && !p->nr_irqfds;
 }
 
 /**
@@ -134,14 +135,25 @@ bool kvmfd_is_over(struct kvmfd *p)
 	return over;
 }
 
+/**
+ * kvmfd_tell_over() - those who poll for the end are told, if it is the end
+ * @p: an attachment of which something has just gone
+ */
+void kvmfd_tell_over(struct kvmfd *p)
+{
+	lockdep_assert_held(&p->state_lock);
+
+	if (is_over(p))
+		wake_up_poll(&p->over, EPOLLHUP);
+}
+
 /* The attachment has ended.  Those who poll for it wait for its doorbells yet, if any. */
 static void end_irqfds(struct kvmfd *p)
 {
 	kvmfd_irqfd_remove_all(p);
 
 	spin_lock(&p->state_lock);
-	if (is_over(p))
-		wake_up_poll(&p->over, EPOLLHUP);
+	kvmfd_tell_over(p);
 	spin_unlock(&p->state_lock);
 }
 
@@ -390,7 +402,8 @@ static bool leave_vm(struct kvmfd *p, int why)
  *
  * If the attachment is being released this waits until that is done.
  *
- * Return: 0, -EBADF, -EINVAL (not a VM), -EIO (another process's VM), -ENOENT.
+ * Return: 0, -EBADF, -EINVAL (not a VM), -EIO (another process's VM), -ENOENT, -EINTR (the
+ * caller is being killed).
  */
 int kvmfd_evict(int vm_fd)
 {
@@ -416,7 +429,10 @@ int kvmfd_evict(int vm_fd)
 		goto put_file;
 	}
 
-	mutex_lock(&p->lock);
+	/* A request of who is to be evicted can take long. */
+	ret = mutex_lock_killable(&p->lock);
+	if (ret)
+		goto put_p;
 	pinned = leave_vm(p, -ECONNRESET);
 	/* The evicted can keep the fd open, but not the owner's memory. */
 	if (pinned)
@@ -424,8 +440,9 @@ int kvmfd_evict(int vm_fd)
 	mutex_unlock(&p->lock);
 	if (pinned)
 		kvm_put_kvm(p->kvm);
-	kvmfd_put(p);
 
+put_p:
+	kvmfd_put(p);
 put_file:
 	fput(file);
 	return ret;

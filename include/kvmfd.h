@@ -150,6 +150,7 @@ struct kvmfd_item {
  * @foreign: and the VM is another process's
  * @ended: 0 while the VM is there to be used, then why it is not: -ENODEV if its file
  *	or this one has been released, -ECONNRESET if its owner has evicted us
+ * @nr_pins: requests that hold a reference on @kvm, see kvmfd_pin()
  * @nr_ranges: sum of &kvmfd_bus.nr_ranges
  * @nr_doorbells: doorbells in @items
  * @nr_irqfds: irqfds that are not yet torn down
@@ -168,7 +169,8 @@ struct kvmfd_item {
  * @retired_bytes: their size
  * @blocks: &kvmfd_block.link, those with room first
  * @nr_free_blocks: how many of them have no doorbell
- * @irqfd_calls: held for reading by KVM_IRQFD; the attachment ends between two of them
+ * @irqfd_calls: held for reading by KVM_IRQFD; a detach or an eviction comes between two
+ *	of them, the end of the VM at any time
  * @irqfd_lock: irq-safe, protects @irqfds, @dying and what &struct kvmfd_irqfd says
  * @irqfds: &kvmfd_irqfd.node of those that are active, by eventfd
  * @dying: &kvmfd_irqfd.link of those that @reap has to tear down
@@ -191,6 +193,7 @@ struct kvmfd {
 	struct pid *owner;
 	bool foreign;
 	int ended;
+	u32 nr_pins;
 	u32 nr_ranges;
 	u64 nr_doorbells;
 	u64 nr_irqfds;
@@ -357,6 +360,7 @@ int kvmfd_evict(int vm_fd);
 u32 kvmfd_attach_flags(const struct kvmfd *p);
 int kvmfd_find(struct kvmfd_find *args);
 bool kvmfd_is_over(struct kvmfd *p);
+void kvmfd_tell_over(struct kvmfd *p);
 
 /* access.c */
 bool kvmfd_is_owner(const struct file *vm, pid_t thread);

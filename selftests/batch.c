@@ -634,4 +634,24 @@ TEST_F(batch, replaced_irqfd_loses_no_event)
 					entry.inline_calls + entry.deferred_calls);
 }
 
+/* If KVM lets an irqfd of its own queue up behind one of ours, it gets nothing. */
+TEST_F(batch, replaced_irqfd_is_before_kvms)
+{
+	int efd = self->efd[0], vm = self->guest.vm->fd, err;
+	struct kvmfd_entry entry;
+
+	ASSERT_EQ(0, irqfd(self->fd, efd, GSI, 0));
+	err = irqfd(vm, efd, GSI, 0);
+	EXPECT_TRUE(!err || err == EBUSY);
+	ASSERT_EQ(0, BATCH(NO_CALL(efd, GSI), CALL(efd, OTHER_GSI)));
+
+	eventfd_ring(efd);
+	EXPECT_INTERRUPTS(1, VECTOR + 1);
+	EXPECT_INTERRUPTS(0, VECTOR);
+	entry = device_only_entry(self->fd);
+	EXPECT_EQ(1, entry.inline_calls + entry.deferred_calls);
+	if (!err)
+		EXPECT_EQ(0, irqfd(vm, efd, GSI, KVM_IRQFD_FLAG_DEASSIGN));
+}
+
 TEST_HARNESS_MAIN

@@ -252,6 +252,34 @@ TEST_F(faults, delays_each)
 	EXPECT_SIGNALS(1, self->efd);
 }
 
+/* As many as can be held, and all of them due when the first is. */
+TEST_F(faults, keep_the_order)
+{
+	uint64_t begin, signals;
+
+	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
+	INJECT(1);
+	SET(1, "action", "delay");
+	SET(1, "delay", "1000");
+	SET(1, "probability", "100");
+	SET(1, "times", "-1");
+	begin = now_ms();
+	RING();
+	SET(1, "delay", "0");
+	guest_write_often(&self->guest, SPACE_MMIO, ADDR, 4, 1, MAX_HELD - 1);
+	signals = eventfd_take(self->efd);
+	EXPECT_TRUE(!signals || begin + 990 <= now_ms());
+	while (signals < MAX_HELD) {
+		ASSERT_TRUE(await_signal(self->efd));
+		signals += eventfd_take(self->efd);
+	}
+	EXPECT_LE(begin + 990, now_ms());
+	EXPECT_STRUCK(MAX_HELD, 1);
+	RING();
+	ASSERT_TRUE(await_signal(self->efd));
+	EXPECT_SIGNALS(1, self->efd);
+}
+
 /* What is delayed comes when the fault ends, and no more than is bounded is held. */
 TEST_F(faults, ends_delays)
 {

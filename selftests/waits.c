@@ -11,10 +11,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,21 +93,27 @@ static int call_finish(struct call *call)
 	return call->unfinished ? ETIMEDOUT : call->err;
 }
 
-/* Is that thread, if there is one, waiting for vCPUs? */
-static bool in_grace_period(int tid)
+/* Is that thread, if there is one, in a function of the kernel's? */
+static bool is_in(int tid, const char *function)
 {
 	char name[64], stack[4096];
 	ssize_t n = 0;
 	int fd;
 
-	snprintf(name, sizeof(name), "/proc/self/task/%d/stack", tid);
+	snprintf(name, sizeof(name), "/proc/%d/stack", tid);
 	fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		n = read(fd, stack, sizeof(stack) - 1);
 		close(fd);
 	}
 	stack[n > 0 ? n : 0] = 0;
-	return strstr(stack, "synchronize_srcu");
+	return strstr(stack, function);
+}
+
+/* Waits for vCPUs. */
+static bool in_grace_period(int tid)
+{
+	return is_in(tid, "synchronize_srcu");
 }
 
 /* False if the call returns, or hangs elsewhere. */
@@ -268,6 +278,87 @@ TEST_F(removal, waits_for_vcpus)
 	release_vcpu(&self->held);
 	EXPECT_EQ(0, call_finish(&self->held.removal));
 	EXPECT_EQ(0, call_finish(&self->held.vcpu));
+}
+
+/* --- who waits for who waits -------------------------------------------- */
+
+static int assign_new(struct held *held)
+{
+	return ioeventfd(held->fd, held->kick, NEW, 4, 0, 0);
+}
+
+static int evict(struct held *held)
+{
+	return -kvmfd_evict(held->fd, held->guest.vm->fd);
+}
+
+FIXTURE(locked)
+{
+	struct held held;
+};
+
+FIXTURE_VARIANT(locked)
+{
+	typeof(assign_new) *make;
+};
+
+FIXTURE_VARIANT_ADD(locked, assign) { .make = assign_new };
+FIXTURE_VARIANT_ADD(locked, deassign) { .make = deassign_shared };
+FIXTURE_VARIANT_ADD(locked, batch) { .make = deassign_by_batch };
+FIXTURE_VARIANT_ADD(locked, evict) { .make = evict };
+
+FIXTURE_SETUP(locked)
+{
+	held_create(&self->held, true);
+}
+
+FIXTURE_TEARDOWN(locked)
+{
+	held_destroy(&self->held);
+}
+
+static int make_call(void *arg)
+{
+	struct call *call = arg;
+
+	return call->make(call->held);
+}
+
+/* Of a process with our memory, as a VM's calls are made by. */
+TEST_F(locked, can_be_killed)
+{
+	struct call call = { .held = &self->held, .make = variant->make };
+	char *stack = malloc(65536);
+	int ms, status = 0;
+	bool waits = false;
+	pid_t pid;
+
+	ASSERT_NE(NULL, stack);
+	call_start(&self->held.removal, &self->held, deassign_lone);
+	ASSERT_TRUE(call_waits(&self->held.removal));
+
+	pid = clone(make_call, stack + 65536, CLONE_VM | CLONE_FILES | SIGCHLD, &call);
+	ASSERT_LT(0, pid);
+	for (ms = 0; ms < PATIENCE_MS && !waits; ms++) {
+		waits = is_in(pid, "kvmfd_ioctl");
+		/* Nobody tells that a process has gone to sleep. */
+		poll(NULL, 0, 1);
+	}
+	EXPECT_TRUE(waits);
+	kill(pid, SIGKILL);
+	for (ms = 0; ms < PATIENCE_MS && !waitpid(pid, &status, WNOHANG); ms++)
+		poll(NULL, 0, 1);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_TRUE(call_waits(&self->held.removal));
+
+	release_vcpu(&self->held);
+	EXPECT_EQ(0, call_finish(&self->held.removal));
+	EXPECT_EQ(0, call_finish(&self->held.vcpu));
+	if (!status)
+		waitpid(pid, &status, 0);
+	free(stack);
+	/* What was killed has done nothing. */
+	EXPECT_EQ(2, device_info(self->held.fd).nr_ioeventfds);
 }
 
 /* --- what does not ------------------------------------------------------ */

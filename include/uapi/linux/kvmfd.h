@@ -338,7 +338,7 @@ struct kvmfd_list {
  * When it returns from an assign, a write that begins hits; from a deassign, no
  * more signal comes.
  *
- * Errors: EINVAL (@size; assign: @flags, @mask, @len, @addr and @len beyond the
+ * Errors: EINVAL (@size, @flags; assign: @mask, @len, @addr and @len beyond the
  * address space, @fd is no eventfd), E2BIG, EFAULT, EBADF, ENOTCONN, ENODEV (the
  * VM has been closed), EIO (another process's VM, or a dead one), EEXIST, ENOSPC
  * (max_ioeventfds, max_masks, or KVM's own limit of devices on a bus), ENOMEM;
@@ -389,8 +389,9 @@ struct kvmfd_change {
  * @change_size: in: sizeof(struct kvmfd_change) of the caller, the array's stride;
  *	what an element has beyond the module's struct must be 0
  * @count: in: how many changes
- * @failed: out: if the request fails: the index of a change that could not be made,
- *	or @count if it failed for no single one
+ * @failed: out: if the request fails, but not for @size, @flags, @reserved or the
+ *	attachment: the index of a change that could not be made, or @count if it failed
+ *	for no single one
  * @reserved: in: must be 0
  *
  * Makes all the changes, or none.  Their order does not matter: a deassign names
