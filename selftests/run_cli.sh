@@ -65,8 +65,16 @@ ends reported 0 $kvmfd run --report "$dir/report" -- true
 ends left_behind 3 $kvmfd run -- sh -c 'sleep 5 & exit 3'
 ends signal_mask 0 $kvmfd run -- grep -q 'SigBlk:.0000000000000000' /proc/self/status
 ends only_standard_fds 0 $kvmfd run -- sh -c 'test "$(ls /proc/self/fd | wc -l)" = 4'
+ends no_standard_fds 3 sh -c "$kvmfd run -- sh -c 'sleep 2 & exit 3' <&- >&- 2>&-"
+ends closed_stays_closed 0 sh -c "$kvmfd run -- sh -c 'test ! -e /proc/self/fd/0' <&-"
+ends abort_is_handed_on 7 sh -c '
+	"$0" run -- sh -c "trap \"exit 7\" ABRT; : >\"$1\"; while :; do usleep 50000; done" &
+	until [ -e "$1" ]; do usleep 50000; done
+	kill -ABRT $!
+	wait $!' $kvmfd "$dir/ready"
 says no_command 125 'no command' $kvmfd run
 says unknown_option 125 --nonsense $kvmfd run --nonsense true
+says unknown_letters 125 ': -j' $kvmfd list -json
 says option_without_value 125 --report $kvmfd run --report
 says wrong_kind 125 nothing $kvmfd run --only nothing true
 says not_found 127 /no/such $kvmfd run -- /no/such

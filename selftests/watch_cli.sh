@@ -251,10 +251,10 @@ holds http_endless_header sh -c '(printf "GET /metrics HTTP/1.1\r\n"; yes "X-Mor
 holds http_endless_body sh -c '(printf "POST /metrics HTTP/1.1\r\nHost: x\r\n"
 	printf "Transfer-Encoding: chunked\r\n\r\n"; yes) |
 	timeout 40 nc 127.0.0.1 9464 >/dev/null; test $? != 143'
-# More of them than are let in, each with a byte a second: they are cut off in the end.
+# More of them than are let in, each with a byte now and then: they are cut off in the end.
 # All are connected before (24F8 is the port).
 holds http_slow sh -c 'for i in $(seq 20); do
-		(printf "GET /met"; while sleep 1; do printf x || exit; done) |
+		(printf "GET /met"; while sleep 3; do printf x || exit; done) |
 			timeout 59 nc 127.0.0.1 9464 >/dev/null &
 	done
 	until [ "$(grep -c ":24F8 .* 01 " /proc/net/tcp)" -ge 20 ]; do usleep 50000; done

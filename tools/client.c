@@ -31,6 +31,7 @@ static int fd_of(int pidfd, int fd)
 	return ours < 0 ? -errno : ours;
 }
 
+/* 0 with errno set if it cannot be told. */
 static pid_t process_of(pid_t tid)
 {
 	char path[32], line[128];
@@ -39,10 +40,13 @@ static pid_t process_of(pid_t tid)
 
 	snprintf(path, sizeof(path), "/proc/%d/status", tid);
 	f = fopen(path, "re");
-	while (f && !pid && fgets(line, sizeof(line), f))
+	if (!f)
+		return 0;
+	while (!pid && fgets(line, sizeof(line), f))
 		sscanf(line, "Tgid: %d", &pid);
-	if (f)
-		fclose(f);
+	fclose(f);
+	if (!pid)
+		errno = ESRCH;
 	return pid;
 }
 
@@ -205,14 +209,16 @@ int client_read(pid_t tid, uint64_t address, void *to, size_t size)
 	return n == (ssize_t)size ? 0 : -EFAULT;
 }
 
-int client_write(pid_t tid, uint64_t address, const void *from, size_t size)
+int client_write(const struct call *call, uint64_t address, const void *from, size_t size)
 {
-	int fd = open_memory(tid, O_WRONLY);
-	ssize_t n;
+	int fd = open_memory(call->n->pid, O_WRONLY);
+	ssize_t n = size;
 
 	if (fd < 0)
 		return fd;
-	n = pwrite(fd, from, size, address);
+	/* Else what was opened can be another's, which has the same number now. */
+	if (call_is_valid(call))
+		n = pwrite(fd, from, size, address);
 	close(fd);
 	return n == (ssize_t)size ? 0 : -EFAULT;
 }
@@ -305,6 +311,7 @@ unlock:
 void client_keep_only(struct client *c, const int *fds, unsigned int nr)
 {
 	unsigned int old, i;
+	ssize_t n;
 	char byte;
 	int fd;
 
@@ -312,8 +319,11 @@ void client_keep_only(struct client *c, const int *fds, unsigned int nr)
 	old = c->nr_kept;
 	for (i = 0; c->keeper >= 0 && i < nr; i++)
 		keep(c, fds[i]);
-	for (; c->keeper >= 0 && old; old--, c->nr_kept--)
-		if (fd_receive(c->kept, &fd, &byte, sizeof(byte)) == sizeof(byte) && fd >= 0)
+	for (; c->keeper >= 0 && old; old--, c->nr_kept--) {
+		/* It has the socket, too, and can have read what is not for it. */
+		n = fd_receive(c->kept, &fd, &byte, sizeof(byte), MSG_DONTWAIT);
+		if (n == sizeof(byte) && fd >= 0)
 			close(fd);
+	}
 	pthread_mutex_unlock(&lock);
 }

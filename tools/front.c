@@ -17,18 +17,16 @@
 
 #include "run.h"
 
-/* What stops a job stops the front as well: the shell looks at it. */
+/*
+ * What stops a job stops the front as well: the shell looks at it.  What a fault of our own
+ * raises ends us, in the set or not.
+ */
 static const int not_for_us[] = {
 	SIGCHLD,
 	SIGCONT,
 	SIGTSTP,
 	SIGTTIN,
 	SIGTTOU,
-	SIGSEGV,
-	SIGBUS,
-	SIGFPE,
-	SIGILL,
-	SIGABRT,
 };
 
 static int open_signals(void)
@@ -48,12 +46,12 @@ static int open_signals(void)
 }
 
 /* What the terminal sends, it sends to the command, too. */
-static void hand_on(int signals, pid_t command)
+static void hand_on(int signals, int command)
 {
 	struct signalfd_siginfo info;
 
 	if (read(signals, &info, sizeof(info)) == sizeof(info) && info.ssi_code <= 0)
-		kill(command, info.ssi_signo);
+		pidfd_send_signal(command, info.ssi_signo, NULL, 0);
 }
 
 /* As the command did: what waitpid() told of it. */
@@ -75,19 +73,19 @@ static void __attribute__((noreturn)) end_like(int status)
 }
 
 /* Without it the command goes on, as our child. */
-static void supervisor_lost(int signals, pid_t command)
+static void supervisor_lost(int signals, pid_t pid, int command)
 {
 	struct pollfd fds[] = {
-		{ .fd = pidfd_open(command, 0), .events = POLLIN },
+		{ .fd = command, .events = POLLIN },
 		{ .fd = signals, .events = POLLIN },
 	};
 	int status;
 
 	say("the supervisor was killed: doorbells and interrupts go on, changes of them fail");
-	while (fds[0].fd >= 0 && !fds[0].revents)
+	while (!fds[0].revents)
 		if (poll(fds, ARRAY_SIZE(fds), -1) > 0 && fds[1].revents)
 			hand_on(signals, command);
-	if (waitpid(command, &status, 0) == command)
+	if (waitpid(pid, &status, 0) == pid)
 		end_like(status);
 }
 
@@ -98,17 +96,17 @@ void front(pid_t supervisor, int socket)
 		{ .fd = open_signals(), .events = POLLIN },
 	};
 	struct news news = {};
-	pid_t command = 0;
-	int status;
+	int status, fd, command = -1;
 
 	for (;;) {
 		/* Nobody is there to hand a signal to, at first. */
-		if (poll(fds, command ? 2 : 1, -1) < 0)
+		if (poll(fds, command >= 0 ? 2 : 1, -1) < 0)
 			continue;
 		if (fds[0].revents) {
-			if (recv(socket, &news, sizeof(news), 0) != sizeof(news))
+			if (fd_receive(socket, &fd, &news, sizeof(news), 0) != sizeof(news))
 				break;
-			command = news.command;
+			if (fd >= 0)
+				command = fd;
 			if (news.ended)
 				end_like(news.status);
 		}
@@ -118,7 +116,7 @@ void front(pid_t supervisor, int socket)
 
 	if (waitpid(supervisor, &status, 0) == supervisor && WIFEXITED(status))
 		exit(WEXITSTATUS(status));
-	if (command)
-		supervisor_lost(fds[1].fd, command);
+	if (command >= 0)
+		supervisor_lost(fds[1].fd, news.command, command);
 	exit(STATUS_FAILED);
 }

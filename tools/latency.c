@@ -11,6 +11,7 @@
 #define BAR 40
 
 static unsigned int started;
+static unsigned int stopped;
 static unsigned int told;
 
 static void show_help(void)
@@ -109,11 +110,14 @@ static void stop(int fd, const struct seen *vm)
 	struct kvmfd_latency latency;
 	size_t i;
 
-	for (i = 0; i < vm->nr; i++)
-		if (vm->entries[i].kind == KVMFD_ENTRY_IRQFD &&
-		    !kvmfd_latency(fd, KVMFD_LATENCY_STOP, vm->entries[i].id, &latency) &&
-		    latency.count)
+	for (i = 0; i < vm->nr; i++) {
+		if (vm->entries[i].kind != KVMFD_ENTRY_IRQFD ||
+		    kvmfd_latency(fd, KVMFD_LATENCY_STOP, vm->entries[i].id, &latency))
+			continue;
+		stopped++;
+		if (latency.count)
 			print_histogram(vm, &vm->entries[i], &latency);
+	}
 }
 
 int cmd_latency(int argc, char **argv)
@@ -157,7 +161,10 @@ int cmd_latency(int argc, char **argv)
 		look_free(&l);
 	}
 	if (!told)
-		printf("%u irqfds: no interrupt was deferred\n", started);
+		printf("%u irqfds: no interrupt was deferred\n", stopped);
+	if (stopped < started)
+		printf("%u irqfds: gone, or somebody else has ended the measurement\n",
+		       started - stopped);
 	free(pids.pids);
 	return output_done();
 }

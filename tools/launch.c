@@ -45,7 +45,7 @@ pid_t launch(int *listener)
 	if (!pid)
 		become_command(socket);
 
-	if (fd_receive(socket, listener, &m, sizeof(m)) != sizeof(m))
+	if (fd_receive(socket, listener, &m, sizeof(m), 0) != sizeof(m))
 		die("the command has vanished");
 	if (m.err)
 		die("seccomp: %s", strerror(m.err));

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kvmfd: the command line of /dev/kvmfd. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tool.h"
 
@@ -74,6 +76,9 @@ void bad_option(int c, char **argv)
 {
 	if (c == ':')
 		die("%s needs a value", argv[optind - 1]);
+	/* Of letters behind one dash the word is not over yet. */
+	if (optopt)
+		die("no such option: -%c (see kvmfd %s --help)", optopt, doing);
 	die("no such option: %s (see kvmfd %s --help)", argv[optind - 1], doing);
 }
 
@@ -100,10 +105,26 @@ static void show_help(FILE *to)
 	fputs("\nkvmfd COMMAND --help tells more.\n", to);
 }
 
+/*
+ * What we open must not become 0, 1 or 2 if we were started without.  Using these fails as
+ * it would have, and a command is started without them, too.
+ */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_CLOEXEC | (fcntl(0, F_GETFD) < 0 ? O_WRONLY : O_RDONLY));
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int i;
 
+	fill_standard_fds();
 	if (argc > 1 && !strcmp(argv[1], "--help")) {
 		show_help(stdout);
 		return 0;

@@ -46,7 +46,7 @@ int fd_send(int socket, int fd, const void *data, size_t size)
 	return sendmsg(socket, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
 }
 
-ssize_t fd_receive(int socket, int *fd, void *data, size_t size)
+ssize_t fd_receive(int socket, int *fd, void *data, size_t size, int flags)
 {
 	union control control = {};
 	struct iovec io = { .iov_base = data, .iov_len = size };
@@ -56,7 +56,7 @@ ssize_t fd_receive(int socket, int *fd, void *data, size_t size)
 		.msg_control = control.buffer,
 		.msg_controllen = sizeof(control.buffer),
 	};
-	ssize_t received = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
+	ssize_t received = recvmsg(socket, &m, MSG_CMSG_CLOEXEC | flags);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
 	*fd = -1;

@@ -72,7 +72,7 @@ int run_command(void);
 /* --- front.c: from here on the caller is the front */
 
 /**
- * struct news - what the supervisor tells the front
+ * struct news - what the supervisor tells the front, the first time with a pidfd of the command
  * @command: the pid of the command, which has been started
  * @ended: it has ended
  * @status: as waitpid() told it
@@ -96,8 +96,8 @@ pid_t launch(int *listener);
 pid_t fork_with_socket(int *socket);
 /* 0, or -1 with errno set. */
 int fd_send(int socket, int fd, const void *data, size_t size);
-/* What recvmsg() returns; *@fd is -1 if the message has none. */
-ssize_t fd_receive(int socket, int *fd, void *data, size_t size);
+/* What recvmsg() returns, with @flags; *@fd is -1 if the message has none. */
+ssize_t fd_receive(int socket, int *fd, void *data, size_t size, int flags);
 
 /* --- supervise.c */
 
@@ -136,7 +136,10 @@ struct client {
 	bool native;
 };
 
-/* Of the thread that makes a call, with a reference; NULL if it is gone. */
+/*
+ * Of the thread that makes a call, with a reference; or NULL with errno set, ENOENT or ESRCH
+ * if it is gone.
+ */
 struct client *client_get(pid_t tid);
 void client_ref(struct client *c);
 void client_put(struct client *c);
@@ -147,7 +150,8 @@ bool client_any(void);
 int client_fd(const struct client *c, pid_t tid, int fd);
 /* 0 or -errno */
 int client_read(pid_t tid, uint64_t address, void *to, size_t size);
-int client_write(pid_t tid, uint64_t address, const void *from, size_t size);
+/* Into the caller's memory, if it still waits for the answer. */
+int client_write(const struct call *call, uint64_t address, const void *from, size_t size);
 /*
  * The process that makes the call keeps @fd, and, if it has lost what it kept before,
  * @others too.
@@ -213,6 +217,8 @@ void vm_put(struct vm *vm);
 /* Nothing is left of what this fd is attached to. */
 void vm_over(int fd);
 void vm_all_over(void);
+/* Notes what is gone of VMs whose processes use kvmfd by themselves.  Are there any? */
+bool vm_look_at_own(void);
 
 /* --- serve.c */
 

@@ -34,11 +34,16 @@ static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;
  * The caller's eventfd under a number of ours.  What is none of its fds is none here
  * either: kvmfd finds that out when it is KVM's turn to.
  */
-static int fetch(const struct call *call, uint32_t fd)
+static int fetch(const struct call *call, int fd, int *ours)
 {
-	int ours = client_fd(call->client, call->n->pid, (int)fd);
-
-	return ours < 0 ? -1 : ours;
+	*ours = client_fd(call->client, call->n->pid, fd);
+	if (*ours >= 0)
+		return 0;
+	/* There is one, which we cannot have: KVM would not lack an fd, but can lack memory. */
+	if (*ours != -EBADF)
+		return -ENOMEM;
+	*ours = -1;
+	return 0;
 }
 
 static void drop(int fd)
@@ -75,14 +80,17 @@ static int request(const struct call *call, unsigned long number, void *arg)
 static int serve_ioeventfd(const struct call *call)
 {
 	struct kvm_ioeventfd arg;
-	int err = client_read(call->n->pid, call->n->data.args[2], &arg, sizeof(arg));
+	int err = client_read(call->n->pid, call->n->data.args[2], &arg, sizeof(arg)), fd;
 
 	if (err)
 		return err;
 	report_call(IOEVENTFD, !(arg.flags & KVM_IOEVENTFD_FLAG_DEASSIGN));
-	arg.fd = fetch(call, arg.fd);
+	err = fetch(call, (int)arg.fd, &fd);
+	if (err)
+		return err;
+	arg.fd = fd;
 	err = request(call, KVM_IOEVENTFD, &arg);
-	drop(arg.fd);
+	drop(fd);
 	return err;
 }
 
@@ -90,6 +98,7 @@ static int serve_irqfd(const struct call *call)
 {
 	struct kvm_irqfd arg;
 	int err = client_read(call->n->pid, call->n->data.args[2], &arg, sizeof(arg));
+	int fd, resamplefd = -1;
 	bool resample;
 
 	if (err)
@@ -97,13 +106,16 @@ static int serve_irqfd(const struct call *call)
 	report_call(IRQFD, !(arg.flags & KVM_IRQFD_FLAG_DEASSIGN));
 	/* Else it can be anything. */
 	resample = arg.flags & KVM_IRQFD_FLAG_RESAMPLE;
-	arg.fd = fetch(call, arg.fd);
+	err = fetch(call, (int)arg.fd, &fd);
+	if (!err && resample)
+		err = fetch(call, (int)arg.resamplefd, &resamplefd);
+	arg.fd = fd;
 	if (resample)
-		arg.resamplefd = fetch(call, arg.resamplefd);
-	err = request(call, KVM_IRQFD, &arg);
-	drop((int)arg.fd);
-	if (resample)
-		drop((int)arg.resamplefd);
+		arg.resamplefd = resamplefd;
+	if (!err)
+		err = request(call, KVM_IRQFD, &arg);
+	drop(fd);
+	drop(resamplefd);
 	return err;
 }
 
@@ -152,7 +164,7 @@ static int serve_attach(struct call *call)
 		drop(fd);
 		return CONTINUE;
 	}
-	return client_write(call->n->pid, address + offsetof(struct kvmfd_attach, attachment),
+	return client_write(call, address + offsetof(struct kvmfd_attach, attachment),
 			    &id, sizeof(id));
 }
 
@@ -161,8 +173,14 @@ static int serve_call(struct call *call)
 	int vm_fd, err;
 
 	call->client = client_get(call->n->pid);
-	if (!call->client)
+	if (!call->client && (call->attach || errno == ENOENT || errno == ESRCH))
 		return CONTINUE;
+	/* Were it left to KVM, one VM would be in part KVM's and in part kvmfd's. */
+	if (!call->client) {
+		say("thread %d: a call cannot be served: %s", call->n->pid, strerror(errno));
+		report_refused(call->kind, errno);
+		return -ENOMEM;
+	}
 	if (call->attach) {
 		err = serve_attach(call);
 		client_put(call->client);

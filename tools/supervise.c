@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -18,6 +19,9 @@
 #include <unistd.h>
 
 #include "run.h"
+
+/* How often, for what is removed of VMs of which no call is ours to answer. */
+#define LOOK_EVERY_MS 500
 
 enum source {
 	LISTENER,
@@ -98,8 +102,19 @@ static void be_silent(void)
 	close(null);
 }
 
+/* What it has to know of the command, of which it may outlive the number. */
+static void tell_begin(int front, const struct news *news)
+{
+	int pidfd = pidfd_open(news->command, 0);
+
+	if (pidfd < 0)
+		die("pidfd_open: %s", strerror(errno));
+	fd_send(front, pidfd, news, sizeof(*news));
+	close(pidfd);
+}
+
 /* The front may have been killed. */
-static void tell(int front, const struct news *news)
+static void tell_end(int front, const struct news *news)
 {
 	send(front, news, sizeof(*news), MSG_NOSIGNAL);
 }
@@ -119,11 +134,14 @@ static void await_ends(int front, int listener, int signals, struct news *news)
 {
 	struct epoll_event e;
 	bool told = false;
-	int fd;
+	int fd, n;
 
 	/* The kernel may have taken the filter from a process that has not closed its VM. */
 	while (!is_deserted(listener) || client_any()) {
-		if (epoll_wait(ends, &e, 1, -1) != 1)
+		n = epoll_wait(ends, &e, 1, vm_look_at_own() ? LOOK_EVERY_MS : -1);
+		if (n < 0 && errno != EINTR)
+			die("epoll: %s", strerror(errno));
+		if (n != 1)
 			continue;
 		fd = (uint32_t)e.data.u64;
 		switch ((enum source)(e.data.u64 >> 32)) {
@@ -142,7 +160,7 @@ static void await_ends(int front, int listener, int signals, struct news *news)
 		/* If it was the last the report comes first; a table is about all of them. */
 		if (news->ended && !told && !options.stat && !is_deserted(listener)) {
 			be_silent();
-			tell(front, news);
+			tell_end(front, news);
 			told = true;
 		}
 	}
@@ -162,7 +180,7 @@ void supervise(int front)
 	report_begin();
 	news.command = launch(&listener);
 	allow_many_fds();
-	tell(front, &news);
+	tell_begin(front, &news);
 	/* POLLHUP needs not be asked for, and goes on for ever. */
 	watch(listener, LISTENER, EPOLLONESHOT);
 	watch(signals, CHILDREN, EPOLLIN);
@@ -175,6 +193,6 @@ void supervise(int front)
 	}
 	vm_all_over();
 	report_write();
-	tell(front, &news);
+	tell_end(front, &news);
 	exit(0);
 }

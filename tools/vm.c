@@ -65,7 +65,7 @@ int vm_try(void)
 	if (!pid)
 		make_vm(socket);
 	/* Without KVM there is nothing to serve, and the command can say so itself. */
-	if (fd_receive(socket, &vm, &byte, sizeof(byte)) > 0 && vm >= 0) {
+	if (fd_receive(socket, &vm, &byte, sizeof(byte), 0) > 0 && vm >= 0) {
 		fd = attach(vm, pid, &id);
 		close(vm);
 		if (fd < 0)
@@ -266,6 +266,22 @@ void vm_over(int fd)
 	pthread_mutex_unlock(&lock);
 	if (vm)
 		vm_put(vm);
+}
+
+bool vm_look_at_own(void)
+{
+	bool any = false;
+	struct vm *vm;
+
+	pthread_mutex_lock(&lock);
+	for (vm = vms; vm; vm = vm->next) {
+		if (!vm->own)
+			continue;
+		report_removed(vm);
+		any = true;
+	}
+	pthread_mutex_unlock(&lock);
+	return any;
 }
 
 void vm_all_over(void)
