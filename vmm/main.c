@@ -203,6 +203,8 @@ static void parse(struct options *o, int argc, char **argv)
 
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "+:", long_options, NULL)) >= 0) {
+		if (opt == '?' && optopt)
+			usage("bad option '-%c'", optopt);
 		if (opt == '?')
 			usage("bad option '%s'", argv[optind - 1]);
 		take_option(o, opt);

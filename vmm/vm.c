@@ -238,12 +238,14 @@ void vm_start(struct vm *vm)
 
 void vm_stop(struct vm *vm, int status, const char *fmt, ...)
 {
+	bool first = !atomic_exchange(&vm->stopped, true);
+	int fine = 0;
 	char line[256];
 	va_list ap;
 
-	if (atomic_exchange(&vm->stopped, true))
+	/* The first error is told, also if it comes after a good end. */
+	if (status ? !atomic_compare_exchange_strong(&vm->status, &fine, status) : !first)
 		return;
-	vm->status = status;
 	if (fmt) {
 		va_start(ap, fmt);
 		vsnprintf(line, sizeof(line), fmt, ap);

@@ -123,7 +123,7 @@ struct vm {
 	struct bus mmio;
 	int stop_fd;
 	atomic_bool stopped;
-	int status;
+	atomic_int status;
 };
 
 /* main.c */
