@@ -41,6 +41,8 @@ benchmark:			## the benchmark's program; KSRC as above
 	$(MAKE) -C bench O=$(CURDIR)/build/benchmark KSRC=$(KSRC)
 
 install: module install-tools	## module, udev rule, kvmfd and libkvmfd (DESTDIR, INSTALL_MOD_PATH, PREFIX, LIBDIR)
+	$(if $(or $(DESTDIR),$(running),$(filter-out file,$(origin KDIR))),,$(error \
+		no headers of the running kernel: name others by KDIR=))
 	$(MAKE) -C $(kdir) M=$(moddir) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) modules_install
 	$(if $(DESTDIR),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release))
 
