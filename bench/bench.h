@@ -78,6 +78,8 @@ void require(bool ok, const char *format, ...) __attribute__((format(printf, 2, 
 extern struct kvmfd_change *changes;
 /* Are kvmfd's changes to be made in a batch? */
 bool in_a_batch(void);
+/* The case that is the same for KVM, which has no batch, and has its figures; or @c. */
+const struct bench_case *single_of(const struct bench_case *c, unsigned int n);
 
 /* An attachment with nothing in it. */
 void backend_renew(struct backend *b);

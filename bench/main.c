@@ -35,7 +35,7 @@
 #define TRIES_OF_FEW    64
 #define TRIES_OF_VALUES 12
 #define TRIES_OF_MANY   4
-#define TRIES_IF_ONCE   8
+#define TRIES_IF_ONCE   4
 
 static const struct bench_case cases[] = {
 	{ "pio-wildcard", bench_write, { 1 }, PIO_WILDCARD },
@@ -228,9 +228,10 @@ static void run_anew(const struct bench_case *c, struct backend *b)
 	c->run();
 }
 
-static void run_case(const struct bench_case *c, struct backend *b, unsigned int n)
+static void run_case(const struct bench_case *c, struct backend *b, unsigned int n, int round)
 {
-	unsigned int tries = tries_of(c, b, n);
+	/* The first round does not count. */
+	unsigned int tries = round ? tries_of(c, b, n) : 1;
 
 	current = (struct current) { c, b, n };
 	while (tries--) {
@@ -240,6 +241,22 @@ static void run_case(const struct bench_case *c, struct backend *b, unsigned int
 			c->run();
 	}
 	current.c = NULL;
+}
+
+const struct bench_case *single_of(const struct bench_case *c, unsigned int n)
+{
+	const struct bench_case *single;
+	const unsigned int *has;
+
+	if (!c->batch && !c->first)
+		return c;
+	for (single = cases; single < cases + ARRAY_LEN(cases); single++)
+		for (has = single->n; *has; has++)
+			if (*has == n && single->run == c->run && single->form == c->form &&
+			    !single->batch && !single->first)
+				return single;
+
+	return c;
 }
 
 static int rounds(void)
@@ -256,7 +273,7 @@ static bool is_measured(const struct bench_case *c, const struct backend *b, uns
 		return c->run == bench_write;
 	if (c->call)
 		return !b->is_kvmfd;
-	if (b->is_filtered)
+	if (b->is_filtered || (!b->is_kvmfd && single_of(c, n) != c))
 		return false;
 
 	return b->is_kvmfd || n <= MAX_N;
@@ -272,7 +289,7 @@ static void run_round(struct backend *all, unsigned int nr, int round)
 		for (n = c->n; *n; n++)
 			for (b = all; b < all + nr; b++)
 				if (is_measured(c, b, *n, round))
-					run_case(c, b, *n);
+					run_case(c, b, *n, round);
 }
 
 static void run_rounds(struct backend *all, unsigned int nr)
