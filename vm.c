@@ -396,6 +396,26 @@ static bool leave_vm(struct kvmfd *p, int why)
 	return pinned;
 }
 
+/* A request of who is to be evicted can take long: who waits can be killed. */
+static int evict(struct kvmfd *p)
+{
+	bool pinned;
+	int ret;
+
+	ret = mutex_lock_killable(&p->lock);
+	if (ret)
+		return ret;
+	pinned = leave_vm(p, -ECONNRESET);
+	/* The evicted can keep the fd open, but not the owner's memory. */
+	if (pinned)
+		kvmfd_doorbell_free_all(p);
+	mutex_unlock(&p->lock);
+	if (pinned)
+		kvm_put_kvm(p->kvm);
+
+	return 0;
+}
+
 /**
  * kvmfd_evict() - KVMFD_EVICT
  * @vm_fd: the caller's fd of a VM
@@ -409,7 +429,6 @@ int kvmfd_evict(int vm_fd)
 {
 	struct file *file = get_vm_file(vm_fd);
 	struct kvmfd *p;
-	bool pinned;
 	int ret;
 
 	if (IS_ERR(file))
@@ -429,20 +448,9 @@ int kvmfd_evict(int vm_fd)
 		goto put_file;
 	}
 
-	/* A request of who is to be evicted can take long. */
-	ret = mutex_lock_killable(&p->lock);
-	if (ret)
-		goto put_p;
-	pinned = leave_vm(p, -ECONNRESET);
-	/* The evicted can keep the fd open, but not the owner's memory. */
-	if (pinned)
-		kvmfd_doorbell_free_all(p);
-	mutex_unlock(&p->lock);
-	if (pinned)
-		kvm_put_kvm(p->kvm);
-
-put_p:
+	ret = evict(p);
 	kvmfd_put(p);
+
 put_file:
 	fput(file);
 	return ret;
