@@ -115,6 +115,7 @@ static bool key_collides(const struct kvmfd_index *ix, const struct kvmfd_key *k
 			 u64 mask, u64 data)
 {
 	const struct kvmfd_doorbell *db;
+	bool collides;
 	u32 cursor = 0;
 
 	if (!mask)
@@ -123,12 +124,11 @@ static bool key_collides(const struct kvmfd_index *ix, const struct kvmfd_key *k
 	if ((key->mask & mask) == key->mask)
 		return find_doorbell(ix, key, data & key->mask);
 
-	while ((db = next_in_use(&ix->doorbells, &cursor)))
-		if ((db->key == key && !((db->data ^ data) & key->mask & mask)) ||
-		    (!(cursor % KVMFD_AT_A_TIME) && is_killed()))
-			return true;
+	collides = is_killed();
+	while (!collides && (db = next_in_use(&ix->doorbells, &cursor)))
+		collides = db->key == key && !((db->data ^ data) & key->mask & mask);
 
-	return false;
+	return collides;
 }
 
 /**
