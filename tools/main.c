@@ -76,8 +76,8 @@ void bad_option(int c, char **argv)
 {
 	if (c == ':')
 		die("%s needs a value", argv[optind - 1]);
-	/* Of letters behind one dash the word is not over yet. */
-	if (optopt)
+	/* Of letters behind one dash the word is not over yet; --json=x is one that is. */
+	if (optopt && !strchr(argv[optind - 1], '='))
 		die("no such option: -%c (see kvmfd %s --help)", optopt, doing);
 	die("no such option: %s (see kvmfd %s --help)", argv[optind - 1], doing);
 }

@@ -203,7 +203,7 @@ static void parse(struct options *o, int argc, char **argv)
 
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "+:", long_options, NULL)) >= 0) {
-		if (opt == '?' && optopt)
+		if (opt == '?' && optopt && !strchr(argv[optind - 1], '='))
 			usage("bad option '-%c'", optopt);
 		if (opt == '?')
 			usage("bad option '%s'", argv[optind - 1]);
