@@ -177,6 +177,7 @@ static void irqfd_hook(struct file *file, wait_queue_head_t *wqh, poll_table *po
 	struct kvmfd_irqfd *irqfd = container_of(poll, struct kvmfd_irqfd, poll);
 
 	irqfd->wqh = wqh;
+	irqfd->hook_error = 0;
 	if (!irqfd->in_batch || !irqfd_hook_successor(irqfd))
 		irqfd->hook_error = kvmfd_add_wait_queue_priority_exclusive(wqh,
 									    &irqfd->wait);
@@ -221,13 +222,15 @@ static struct kvmfd_irqfd *irqfd_create(struct kvmfd *p, const struct kvm_irqfd 
 }
 
 /* What has been created and is not to be, hooked no more. */
-static void irqfd_discard(struct kvmfd_irqfd *irqfd)
+static void discard(struct kvmfd *p, struct list_head *irqfds)
 {
-	LIST_HEAD(failed);
+	struct kvmfd_irqfd *irqfd, *next;
 
-	list_add(&irqfd->link, &failed);
-	kvmfd_resample_leave(irqfd->owner, &failed);
-	irqfd_free(irqfd);
+	kvmfd_resample_leave(p, irqfds);
+	list_for_each_entry_safe(irqfd, next, irqfds, link) {
+		irqfd_free(irqfd);
+		cond_resched();
+	}
 }
 
 /* Takes the reference on @file with it if it succeeds. */
@@ -236,15 +239,22 @@ static struct kvmfd_irqfd *irqfd_create_hooked(struct kvmfd *p,
 					       struct file *file, bool in_batch)
 {
 	struct kvmfd_irqfd *irqfd = irqfd_create(p, args, file, in_batch);
+	LIST_HEAD(failed);
 	int ret;
 
 	if (IS_ERR(irqfd))
 		return irqfd;
 
 	vfs_poll(file, &irqfd->poll);
+	if (irqfd->hook_error && in_batch) {
+		/* What the batch deassigns may be on its way out: another thread was first. */
+		flush_work(&p->reap);
+		vfs_poll(file, &irqfd->poll);
+	}
 	ret = irqfd->hook_error;
 	if (ret) {
-		irqfd_discard(irqfd);
+		list_add(&irqfd->link, &failed);
+		discard(p, &failed);
 		return ERR_PTR(ret);
 	}
 
@@ -252,14 +262,21 @@ static struct kvmfd_irqfd *irqfd_create_hooked(struct kvmfd *p,
 }
 
 /**
- * kvmfd_irqfd_forget() - an irqfd is not to be, after all
- * @irqfd: as kvmfd_irqfd_prepare() made it; its eventfd's counter is not ours to read
+ * kvmfd_irqfd_forget() - irqfds are not to be, after all
+ * @p: the attachment
+ * @irqfds: &kvmfd_irqfd.link of some, as kvmfd_irqfd_prepare() made them; their eventfds'
+ *	counters are not ours to read
  */
-void kvmfd_irqfd_forget(struct kvmfd_irqfd *irqfd)
+void kvmfd_irqfd_forget(struct kvmfd *p, struct list_head *irqfds)
 {
-	remove_wait_queue(irqfd->wqh, &irqfd->wait);
-	fput(irqfd->file);
-	irqfd_discard(irqfd);
+	struct kvmfd_irqfd *irqfd;
+
+	list_for_each_entry(irqfd, irqfds, link) {
+		remove_wait_queue(irqfd->wqh, &irqfd->wait);
+		fput(irqfd->file);
+		cond_resched();
+	}
+	discard(p, irqfds);
 }
 
 /*
@@ -324,11 +341,13 @@ static int irqfd_enter(struct kvmfd_irqfd *irqfd)
 int kvmfd_irqfd_activate(struct kvmfd_irqfd *irqfd)
 {
 	struct file *file = irqfd->file;
+	LIST_HEAD(late);
 	int ret;
 
 	ret = irqfd_enter(irqfd);
 	if (ret) {
-		kvmfd_irqfd_forget(irqfd);
+		list_add(&irqfd->link, &late);
+		kvmfd_irqfd_forget(irqfd->owner, &late);
 		return ret;
 	}
 

@@ -70,6 +70,12 @@ static int stage_all(struct kvmfd_edit *e, bool deassigns)
 	for (i = 0; i < e->count; i++) {
 		const struct kvmfd_change *change = &e->changes[i];
 
+		if (!(i % KVMFD_AT_A_TIME)) {
+			/* Each GSI with resample is looked for among the others. */
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			cond_resched();
+		}
 		if (!is_irqfd(change) || is_deassign(change) != deassigns)
 			continue;
 		ret = -EINVAL;
@@ -79,7 +85,6 @@ static int stage_all(struct kvmfd_edit *e, bool deassigns)
 			e->failed = i;
 			return ret;
 		}
-		cond_resched();
 	}
 
 	return 0;
@@ -109,6 +114,7 @@ int kvmfd_irqfd_stage(struct kvmfd_edit *e)
  */
 void kvmfd_irqfd_abort(struct kvmfd_edit *e)
 {
+	LIST_HEAD(assigned);
 	u32 i;
 
 	for (i = 0; i < e->count; i++) {
@@ -121,9 +127,10 @@ void kvmfd_irqfd_abort(struct kvmfd_edit *e)
 			mark_leaving(e->p, staged->eventfd, change->gsi, false);
 			eventfd_ctx_put(staged->eventfd);
 		} else {
-			kvmfd_irqfd_forget(staged->irqfd);
+			list_add_tail(&staged->irqfd->link, &assigned);
 		}
 	}
+	kvmfd_irqfd_forget(e->p, &assigned);
 }
 
 /*

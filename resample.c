@@ -199,6 +199,7 @@ void kvmfd_resample_leave(struct kvmfd *p, struct list_head *irqfds)
 		line_lower(resampler);
 		srcu_read_unlock(&kvm->irq_srcu, idx);
 		kfree(resampler);
+		cond_resched();
 	}
 	mutex_unlock(&p->resample_lock);
 }

@@ -161,8 +161,7 @@ struct kvmfd_item {
  * @link: place in the list of attachments, under its lock
  * @sentinel: an irqfd that never fires, on KVM's own list: KVM runs its
  *	shutdown work, and waits for it, when the VM's file is released
- * @over: woken when @nr_ranges or @nr_doorbells becomes 0, and when nothing is left
- *	after the end
+ * @over: woken when @nr_ranges becomes 0, and when nothing is left after the end
  * @bus: by enum kvm_bus
  * @retired_mem: arrays and indexes that vCPUs may still be in, see grace.c
  * @nr_retired: how many
@@ -284,7 +283,7 @@ struct kvmfd_doorbell {
  * @item: its place in the list
  * @owner: the attachment.  No reference: the attachment outlives its irqfds.
  * @node: in &kvmfd.irqfds
- * @link: in &kvmfd.dying
+ * @link: in &kvmfd.dying, or among those that are not to be
  * @dying: the tear-down is queued; set once, under &kvmfd.irqfd_lock
  * @leaving: a batch is about to tear it down; under &kvmfd.irqfd_lock
  * @succeeded: and has another irqfd for the same eventfd; under &kvmfd.irqfd_lock
@@ -473,7 +472,7 @@ struct kvmfd_irqfd *kvmfd_irqfd_prepare(struct kvmfd *p, const struct kvm_irqfd 
 int kvmfd_irqfd_activate(struct kvmfd_irqfd *irqfd);
 void kvmfd_irqfd_deactivate(struct kvmfd_irqfd *irqfd);
 void kvmfd_irqfd_closed(struct kvmfd_irqfd *irqfd);
-void kvmfd_irqfd_forget(struct kvmfd_irqfd *irqfd);
+void kvmfd_irqfd_forget(struct kvmfd *p, struct list_head *irqfds);
 bool kvmfd_irqfd_flags_valid(u32 flags);
 
 /* resample.c */

@@ -3,12 +3,6 @@
  * KVMFD_IOEVENTFD: doorbells that look at some bits of the value only.
  */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -168,69 +162,6 @@ TEST_F(mask, is_listed)
 	EXPECT_EQ(0x34, entry.datamatch);
 	EXPECT_EQ(0xff, entry.mask);
 	EXPECT_EQ(DATAMATCH, entry.flags);
-}
-
-/* Of two masks that overlap, so that each is compared with all that are there. */
-static void make_longest_batch(void)
-{
-	struct kvm_vm *vm = vm_create_barebones();
-	int i, fd = device_open_attached(vm->fd), efd = new_eventfd();
-	int nr = device_info(fd).max_batch;
-	struct kvmfd_change *changes = calloc(nr, sizeof(*changes));
-
-	TEST_ASSERT(changes, "out of memory");
-	for (i = 0; i < nr; i++)
-		changes[i] = (struct kvmfd_change) {
-			.kind = KVMFD_ENTRY_IOEVENTFD,
-			.flags = DATAMATCH,
-			.addr = ADDR,
-			.data = (uint64_t)i << 2,
-			.mask = i % 2 ? ~1ULL : ~2ULL,
-			.len = 4,
-			.fd = efd,
-		};
-	kvmfd_batch(fd, changes, nr, NULL);
-	_exit(0);
-}
-
-/* How long a process has been in the kernel, in ticks of 10 ms. */
-static unsigned int kernel_ticks(pid_t pid)
-{
-	const char *fields = "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %u";
-	unsigned int ticks;
-	char path[32];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "r");
-	TEST_ASSERT(f && fscanf(f, fields, &ticks) == 1, "cannot read %s", path);
-	fclose(f);
-	return ticks;
-}
-
-#define KILLED_AFTER 200
-#define PATIENCE_MS  30000
-
-TEST(killed_in_a_long_batch)
-{
-	struct pollfd exited = { .events = POLLIN };
-	pid_t pid = fork();
-	int status;
-
-	ASSERT_LE(0, pid);
-	if (!pid)
-		make_longest_batch();
-	exited.fd = syscall(SYS_pidfd_open, pid, 0);
-	ASSERT_LE(0, exited.fd);
-	/* Nobody tells how far a call has come. */
-	while (kernel_ticks(pid) < KILLED_AFTER)
-		ASSERT_EQ(0, poll(&exited, 1, 10));
-
-	ASSERT_EQ(0, kill(pid, SIGKILL));
-	EXPECT_EQ(1, poll(&exited, 1, PATIENCE_MS));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_TRUE(WIFSIGNALED(status));
-	close(exited.fd);
 }
 
 TEST_HARNESS_MAIN
