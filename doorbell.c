@@ -160,8 +160,8 @@ void kvmfd_doorbell_unlist(struct kvmfd *p, struct kvmfd_doorbell *db)
 	if (RB_EMPTY_NODE(&db->item.node))
 		return;
 	kvmfd_item_retire(p, &db->item);
-	if (!--p->nr_doorbells)
-		wake_up_poll(&p->over, EPOLLHUP);
+	p->nr_doorbells--;
+	kvmfd_tell_over(p);
 }
 
 static void doorbell_unref(struct kvmfd *p, struct kvmfd_doorbell *db)

@@ -185,8 +185,9 @@ static void ranges_changed(struct kvmfd_bus *b, int nr)
 
 	b->nr_ranges += nr;
 	p->nr_ranges += nr;
+	/* This need not be the end.  Without a key: who polls looks, and does not believe it. */
 	if (!p->nr_ranges)
-		wake_up_poll(&p->over, EPOLLHUP);
+		wake_up(&p->over);
 }
 
 /**

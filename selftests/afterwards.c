@@ -3,6 +3,7 @@
  * What is told of entries that are no more, and of an attachment that is over.
  */
 #include <errno.h>
+#include <linux/aio_abi.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -183,6 +185,31 @@ TEST_F(afterwards, evicted)
 	EXPECT_EQ(1, poll(&poll_fd, 1, 0));
 	EXPECT_EQ(POLLHUP, poll_fd.revents);
 	EXPECT_EQ(3, LIST_REMOVED(4));
+}
+
+/* Who polls in this way believes what a wake-up says. */
+TEST_F(afterwards, aio_is_not_told_too_early)
+{
+	struct iocb poll = {
+		.aio_lio_opcode = IOCB_CMD_POLL,
+		.aio_fildes = self->fd,
+		.aio_buf = POLLIN,
+	};
+	struct timespec limit = { .tv_sec = LIMIT / 1000 }, now = {};
+	struct iocb *polls[] = { &poll };
+	aio_context_t context = 0;
+	struct io_event event;
+
+	ASSERT_EQ(0, syscall(SYS_io_setup, 1, &context));
+	ASSERT_EQ(1, syscall(SYS_io_submit, context, 1, polls));
+	ASSERT_EQ(0, doorbell(self->fd, self->kick, 0, 0));
+	ASSERT_EQ(0, doorbell(self->fd, self->kick, 0, KVM_IOEVENTFD_FLAG_DEASSIGN));
+	EXPECT_EQ(0, syscall(SYS_io_getevents, context, 1, 1, &event, &now));
+
+	ASSERT_EQ(0, kvmfd_evict(self->fd, self->guest.vm->fd));
+	ASSERT_EQ(1, syscall(SYS_io_getevents, context, 1, 1, &event, &limit));
+	EXPECT_EQ(POLLHUP, event.res);
+	EXPECT_EQ(0, syscall(SYS_io_destroy, context));
 }
 
 struct waiter {
