@@ -96,7 +96,9 @@ static int ioctl_attach_vm(struct kvmfd *p, void __user *arg)
 	if (ret)
 		return ret;
 
-	mutex_lock(&p->lock);
+	ret = mutex_lock_killable(&p->lock);
+	if (ret)
+		return ret;
 	ret = kvmfd_attach(p, &attach);
 	mutex_unlock(&p->lock);
 	if (ret)

@@ -292,6 +292,12 @@ static int evict(struct held *held)
 	return -kvmfd_evict(held->fd, held->guest.vm->fd);
 }
 
+/* It is to be told that this has been done. */
+static int attach(struct held *held)
+{
+	return -kvmfd_attach_vm(held->fd, held->guest.vm->fd, 0, 0, NULL);
+}
+
 FIXTURE(locked)
 {
 	struct held held;
@@ -306,6 +312,7 @@ FIXTURE_VARIANT_ADD(locked, assign) { .make = assign_new };
 FIXTURE_VARIANT_ADD(locked, deassign) { .make = deassign_shared };
 FIXTURE_VARIANT_ADD(locked, batch) { .make = deassign_by_batch };
 FIXTURE_VARIANT_ADD(locked, evict) { .make = evict };
+FIXTURE_VARIANT_ADD(locked, attach) { .make = attach };
 
 FIXTURE_SETUP(locked)
 {
