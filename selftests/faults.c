@@ -91,12 +91,18 @@ static long knob(uint64_t attachment, uint64_t id, const char *name)
 	return file_number(path);
 }
 
-/* What entry 1 does next comes, or comes again, when the fault ends, and not before. */
-static void hold(uint64_t attachment, const char *action)
+/* What entry 1 does next comes, or comes again, after @ms. */
+static void postpone(uint64_t attachment, const char *action, const char *ms)
 {
 	set(attachment, 1, "action", action);
-	set(attachment, 1, "delay", "1000000");
+	set(attachment, 1, "delay", ms);
 	set(attachment, 1, "probability", "100");
+}
+
+/* The same when the fault ends, and not before. */
+static void hold(uint64_t attachment, const char *action)
+{
+	postpone(attachment, action, "1000000");
 }
 
 #define SET(id, name, value)   set(self->attachment, id, name, value)
@@ -213,9 +219,7 @@ TEST_F(faults, delays_a_signal)
 
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	INJECT(1);
-	SET(1, "action", "delay");
-	SET(1, "delay", "200");
-	SET(1, "probability", "100");
+	postpone(self->attachment, "delay", "200");
 	SET(1, "times", "2");
 	begin = now_ms();
 	RING();
@@ -237,9 +241,7 @@ TEST_F(faults, delays_each)
 
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	INJECT(1);
-	SET(1, "action", "delay");
-	SET(1, "delay", "50");
-	SET(1, "probability", "100");
+	postpone(self->attachment, "delay", "50");
 	SET(1, "times", "2");
 	begin = now_ms();
 	RING();
@@ -259,9 +261,7 @@ TEST_F(faults, keep_the_order)
 
 	ASSERT_EQ(0, ioeventfd(self->fd, self->efd, ADDR, 4, 0, 0));
 	INJECT(1);
-	SET(1, "action", "delay");
-	SET(1, "delay", "1000");
-	SET(1, "probability", "100");
+	postpone(self->attachment, "delay", "1000");
 	SET(1, "times", "-1");
 	begin = now_ms();
 	RING();
@@ -356,9 +356,7 @@ TEST_F(faults, delays_an_interrupt)
 	route(&self->guest, 0);
 	ASSERT_EQ(0, irqfd(self->fd, self->efd, GSI, 0));
 	INJECT(1);
-	SET(1, "action", "delay");
-	SET(1, "delay", "200");
-	SET(1, "probability", "100");
+	postpone(self->attachment, "delay", "200");
 	begin = now_ms();
 	eventfd_ring(self->efd);
 	EXPECT_EQ(1, guest_await_interrupt(&self->guest, VECTOR));
