@@ -17,7 +17,7 @@
 #include "bench.h"
 
 /* One to warm up, which does not count, and those that do. */
-#define ROUNDS       5
+#define ROUNDS       4
 #define ROUNDS_QUICK 2
 
 /*
