@@ -2,6 +2,7 @@
 /* A 16550A that only sends: the guest's console on our standard output. */
 #include <errno.h>
 #include <linux/serial_reg.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -46,18 +47,32 @@ static void serial_update_irq(struct serial *s)
 			strerror(errno));
 }
 
+/* Nobody may read what we write, and a signal can come just before a write. */
+static void serial_put(const struct serial *s, uint8_t byte)
+{
+	struct pollfd fds[] = {
+		{ .fd = STDOUT_FILENO, .events = POLLOUT },
+		{ .fd = s->vm->stop_fd, .events = POLLIN },
+	};
+
+	while (!atomic_load(&s->vm->stopped)) {
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno == EINTR)
+			continue;
+		if (fds[1].revents || write(STDOUT_FILENO, &byte, 1) >= 0 || errno != EINTR)
+			break;
+	}
+}
+
 /*
  * The byte is gone at once, but the interrupt line has to fall and rise for it.
- * The console must not stop the guest: what cannot be written is lost.
+ * What cannot be written is lost.
  */
 static void serial_send(struct serial *s, uint8_t byte)
 {
 	s->thr_irq = false;
 	serial_update_irq(s);
 	if (!(s->mcr & UART_MCR_LOOP))
-		while (write(STDOUT_FILENO, &byte, 1) < 0 && errno == EINTR &&
-		       !atomic_load(&s->vm->stopped))
-			;
+		serial_put(s, byte);
 	s->thr_irq = true;
 }
 
