@@ -208,6 +208,7 @@ END
 says metrics_not_everywhere 125 '0.0.0.0:80 is no loopback' $kvmfd metrics --listen 0.0.0.0:80
 says metrics_not_on_a_net 125 'is no loopback address' $kvmfd metrics --listen '[2001:db8::1]:80'
 says metrics_bad_address 125 "'localhost'" $kvmfd metrics --listen localhost
+says metrics_bad_port 125 "'127.0.0.1:75000'" $kvmfd metrics --listen 127.0.0.1:75000
 says metrics_one_format 125 'client chooses' $kvmfd metrics --prometheus --listen 127.0.0.1:1
 
 ip link set lo up

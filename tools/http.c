@@ -81,6 +81,14 @@ static bool is_loopback(const struct sockaddr *address)
 	return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
 }
 
+/* Of one beyond its range getaddrinfo() makes another. */
+static bool is_port(const char *text)
+{
+	size_t len = strspn(text, "0123456789");
+
+	return len && len <= 5 && !text[len] && atoi(text) >= 1 && atoi(text) <= 65535;
+}
+
 /* 127.0.0.1:9464 or [::1]:9464; to be freed by freeaddrinfo(). */
 static struct addrinfo *address_of(const char *where)
 {
@@ -92,7 +100,7 @@ static struct addrinfo *address_of(const char *where)
 	struct addrinfo *address = NULL;
 	char *host;
 
-	if (colon && colon[1]) {
+	if (colon && is_port(colon + 1)) {
 		host = strndup(where, colon - where);
 		if (!host)
 			die("out of memory");
