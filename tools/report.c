@@ -10,7 +10,9 @@
 #include "run.h"
 
 /* Any errno of a call. */
-#define ERRNOS 200
+#define ERRNOS   200
+/* Entries of a VM, some 100 bytes each: a guest can have many made, and taken away. */
+#define TOLD_MAX 65536
 
 static struct {
 	uint64_t assigns;
@@ -28,6 +30,7 @@ static struct {
  * @own: that process used kvmfd by itself
  * @told: its entries
  * @nr: how many
+ * @forgotten: and how many were not kept
  */
 struct record {
 	struct record *next;
@@ -37,6 +40,7 @@ struct record {
 	bool own;
 	struct told *told;
 	size_t nr;
+	uint64_t forgotten;
 };
 
 static const char *const names[] = { [IOEVENTFD] = "ioeventfd", [IRQFD] = "irqfd" };
@@ -84,22 +88,49 @@ void report_refused(enum kind kind, int err)
 		count(&counts[kind].refused[err]);
 }
 
-static void tell_list(struct vm *vm, uint32_t flags, uint64_t *cursor)
+static void keep(struct vm *vm, const struct kvmfd_entry *entries, int nr, bool removed)
+{
+	struct told *told;
+	int i;
+
+	vm->told = must_resize(vm->told, (vm->nr_told + nr) * sizeof(*told));
+	for (i = 0; i < nr; i++) {
+		told = &vm->told[vm->nr_told++];
+		told->entry = entries[i];
+		told->removed = removed;
+	}
+}
+
+static void tell_removed(struct vm *vm)
 {
 	struct kvmfd_entry entries[64];
-	struct told *told;
-	int i, listed;
+	uint64_t before;
+	int listed;
 
 	do {
-		listed = kvmfd_list(vm->fd, flags, cursor, entries, ARRAY_SIZE(entries));
+		before = vm->cursor;
+		listed = kvmfd_list(vm->fd, KVMFD_LIST_REMOVED, &vm->cursor, entries,
+				    ARRAY_SIZE(entries));
 		if (listed <= 0)
 			break;
-		vm->told = must_resize(vm->told, (vm->nr_told + listed) * sizeof(*told));
-		for (i = 0; i < listed; i++) {
-			told = &vm->told[vm->nr_told++];
-			told->entry = entries[i];
-			told->removed = flags & KVMFD_LIST_REMOVED;
-		}
+		vm->forgotten += vm->cursor - before - listed;
+		if (vm->nr_told + listed <= TOLD_MAX)
+			keep(vm, entries, listed, true);
+		else
+			vm->forgotten += listed;
+	} while (listed == ARRAY_SIZE(entries));
+}
+
+static void tell_those_in_being(struct vm *vm)
+{
+	struct kvmfd_entry entries[64];
+	uint64_t cursor = 0;
+	int listed;
+
+	do {
+		listed = kvmfd_list(vm->fd, 0, &cursor, entries, ARRAY_SIZE(entries));
+		if (listed > 0)
+			keep(vm, entries, listed, false);
 	} while (listed == ARRAY_SIZE(entries));
 }
 
@@ -108,25 +139,25 @@ void report_removed(struct vm *vm)
 	if (!report_wanted())
 		return;
 	pthread_mutex_lock(&lock);
-	tell_list(vm, KVMFD_LIST_REMOVED, &vm->cursor);
+	tell_removed(vm);
 	pthread_mutex_unlock(&lock);
 }
 
 void report_vm(struct vm *vm)
 {
 	struct record *r, **link;
-	uint64_t cursor = 0;
 
 	report_removed(vm);
 	r = must_alloc(sizeof(*r));
 	pthread_mutex_lock(&lock);
-	tell_list(vm, 0, &cursor);
+	tell_those_in_being(vm);
 	r->attachment = vm->attachment;
 	r->pid = vm->client->pid;
 	strcpy(r->comm, vm->comm);
 	r->own = vm->own;
 	r->told = vm->told;
 	r->nr = vm->nr_told;
+	r->forgotten = vm->forgotten;
 	vm->told = NULL;
 	vm->nr_told = 0;
 	for (link = &records; *link; link = &(*link)->next)
@@ -150,6 +181,7 @@ static json_t *record_json(const struct record *r)
 	json_object_set_new(o, "comm", json_string(r->comm));
 	json_object_set_new(o, "own", json_boolean(r->own));
 	json_object_set_new(o, "entries", entries);
+	json_put(o, "forgotten", r->forgotten);
 	return o;
 }
 
@@ -234,6 +266,9 @@ static void print_record(const struct record *r, double seconds)
 	}
 	table_print(t, options.stat, UINT_MAX, UINT_MAX, "\n");
 	table_free(t);
+	if (r->forgotten)
+		fprintf(options.stat, "and %llu that have been removed, and are not told\n",
+			(unsigned long long)r->forgotten);
 	fputc('\n', options.stat);
 }
 

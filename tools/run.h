@@ -183,7 +183,8 @@ struct told {
  * @own: the process uses kvmfd by itself: none of its calls are ours to answer
  * @told: its entries, for the report
  * @nr_told: how many
- * @cursor: of what is no more, how many are in @told
+ * @cursor: of what is no more, how many have been listed, or forgotten
+ * @forgotten: how many of those are not in @told
  */
 struct vm {
 	struct vm *next;
@@ -196,6 +197,7 @@ struct vm {
 	struct told *told;
 	size_t nr_told;
 	uint64_t cursor;
+	uint64_t forgotten;
 };
 
 /* Can VMs be served?  0, or an errno that says why not. */
