@@ -19,7 +19,9 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -544,6 +546,9 @@ FIXTURE_TEARDOWN(run)
 	EXPECT_TRUE(all_over(self));
 }
 
+/* What the front does before it is one. */
+static void (*prepare)(void);
+
 static pid_t start(const FIXTURE_DATA(run) * self, const char *role, const char *option,
 		   const char *value)
 {
@@ -556,6 +561,8 @@ static pid_t start(const FIXTURE_DATA(run) * self, const char *role, const char 
 	snprintf(front, sizeof(front), "%d", getpid());
 	setenv("FRONT", front, 1);
 	setenv("ROLE", role, 1);
+	if (prepare)
+		prepare();
 	if (!option)
 		execl(TOOL, TOOL, "run", "--report", REPORT, "--", self->self, NULL);
 	else if (!value)
@@ -690,12 +697,14 @@ TEST_F(run, children_ignored)
 	EXPECT_EQ(SIGKILL, WTERMSIG(status));
 }
 
-TEST_F(run, hands_signals_on)
+/* The signal that ended the command, sent by @send to the front; 0 if none has. */
+static int ended_by(const FIXTURE_DATA(run) * self, void (*send)(pid_t front))
 {
 	struct pollfd awaited = { .fd = eventfd(0, 0), .events = POLLIN };
 	struct pollfd ended = { .events = POLLIN };
 	eventfd_t command;
 	char number[16];
+	bool left;
 	int status;
 	pid_t pid;
 
@@ -703,15 +712,75 @@ TEST_F(run, hands_signals_on)
 	setenv("AWAITED", number, 1);
 	pid = start(self, "asleep", NULL, NULL);
 	ended.fd = syscall(SYS_pidfd_open, pid, 0);
-	ASSERT_EQ(1, poll(&awaited, 1, PATIENCE_MS));
-	ASSERT_EQ(0, eventfd_read(awaited.fd, &command));
-	ASSERT_EQ(0, kill(pid, SIGUSR1));
-	EXPECT_EQ(1, poll(&ended, 1, PATIENCE_MS));
-	/* Not so if it was the front that the signal killed, or nobody. */
-	EXPECT_EQ(-1, kill(command, SIGKILL));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_EQ(SIGUSR1, WTERMSIG(status));
+	TEST_ASSERT(poll(&awaited, 1, PATIENCE_MS) == 1, "it does not begin");
+	TEST_ASSERT(!eventfd_read(awaited.fd, &command), "eventfd_read");
+	send(pid);
+	poll(&ended, 1, PATIENCE_MS);
+	/* If it was the front that the signal killed, or nobody. */
+	left = !kill(command, SIGKILL);
+	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid: %s", strerror(errno));
+	close(ended.fd);
+	close(awaited.fd);
+	return !left && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void send_usr1(pid_t front)
+{
+	kill(front, SIGUSR1);
+}
+
+TEST_F(run, hands_signals_on)
+{
+	EXPECT_EQ(SIGUSR1, ended_by(self, send_usr1));
+}
+
+/* A timer outlives execve(), and is its process's.  The front is there in time. */
+static void have_timer(void)
+{
+	const struct itimerval often = { { .tv_usec = 100000 }, { .tv_sec = 1 } };
+
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+static void send_nothing(pid_t front)
+{
+}
+
+TEST_F(run, hands_timers_on)
+{
+	prepare = have_timer;
+	EXPECT_EQ(SIGALRM, ended_by(self, send_nothing));
+}
+
+static int terminal;
+
+static void lead_session(void)
+{
+	int fd;
+
+	setsid();
+	fd = open(ptsname(terminal), O_RDWR | O_CLOEXEC);
+	TEST_ASSERT(fd >= 0 && !ioctl(fd, TIOCSCTTY, 0), "no terminal");
+	close(fd);
+}
+
+static void hang_up(pid_t front)
+{
+	close(terminal);
+}
+
+/* Nobody but its leader is told of the end of a session. */
+TEST_F(run, hands_hangup_on)
+{
+	mkdir("/dev/pts", 0755);
+	mount("devpts", "/dev/pts", "devpts", 0, NULL);
+	terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (terminal < 0)
+		SKIP(return, "this kernel has no pseudo-terminals");
+	ASSERT_EQ(0, unlockpt(terminal));
+	prepare = lead_session;
+	EXPECT_EQ(SIGHUP, ended_by(self, hang_up));
+	umount("/dev/pts");
 }
 
 TEST_F(run, only_irqfd)

@@ -15,6 +15,9 @@
 
 #include "run.h"
 
+/* As many threads can be getting a number each. */
+#define FREE_BELOW 8
+
 /* Since Linux 6.9: the pidfd of a thread. */
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL
@@ -224,15 +227,16 @@ int client_write(const struct call *call, uint64_t address, const void *from, si
 }
 
 /* It may have closed all that it does not know of, as daemons do. */
-static bool still_keeps(const struct client *c)
+static bool still_keeps(const struct call *call)
 {
+	const struct client *c = call->client;
 	struct stat its, ours;
 	bool same;
 	int fd;
 
 	if (c->keeper < 0)
 		return false;
-	fd = fd_of(c->pidfd, c->kept_there);
+	fd = client_fd(c, call->n->pid, c->kept_there);
 	if (fd < 0)
 		return false;
 	same = !fstat(fd, &its) && !fstat(c->kept, &ours) && its.st_ino == ours.st_ino &&
@@ -242,21 +246,27 @@ static bool still_keeps(const struct client *c)
 }
 
 /*
- * A number that no open() or dup() of the process gives out soon, or -1: it may look at
- * the numbers that it gets.  Not so high that its table must grow.
+ * A number that no open() or dup() of the thread gives out soon, or -1: it may look at the
+ * numbers that it gets, and one that it gets in this moment must not be taken from it, so
+ * lower ones must be free.  Not so high that its table must grow.
  */
-static int spare_number(const struct client *c)
+static int spare_number(const struct call *call)
 {
+	pid_t tid = call->n->pid;
 	struct rlimit limit;
+	int number, lower = 0, spare = -1;
 	char path[48];
-	int number;
 
-	if (prlimit(c->pid, RLIMIT_NOFILE, NULL, &limit))
+	if (prlimit(call->client->pid, RLIMIT_NOFILE, NULL, &limit))
 		return -1;
 	for (number = limit.rlim_cur < 1024 ? limit.rlim_cur : 1024; number--;) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", c->pid, number);
-		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) && errno == ENOENT)
-			return number;
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", tid, number);
+		if (!faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) || errno != ENOENT)
+			continue;
+		if (spare < 0)
+			spare = number;
+		else if (++lower == FREE_BELOW)
+			return spare;
 	}
 	return -1;
 }
@@ -265,7 +275,7 @@ static int spare_number(const struct client *c)
 static int begin_to_keep(const struct call *call)
 {
 	struct client *c = call->client;
-	int sockets[2], there = spare_number(c);
+	int sockets[2], there = spare_number(call);
 
 	keep_nothing(c);
 	if (there < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
@@ -296,7 +306,7 @@ void client_keep(const struct call *call, int fd, const int *others, unsigned in
 	unsigned int i;
 
 	pthread_mutex_lock(&lock);
-	if (!still_keeps(c)) {
+	if (!still_keeps(call)) {
 		if (begin_to_keep(call))
 			goto unlock;
 		for (i = 0; i < nr_others; i++)

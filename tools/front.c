@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -45,26 +45,44 @@ static int open_signals(void)
 	return fd;
 }
 
-/* What the terminal sends, it sends to the command, too. */
+/*
+ * What the terminal sends, it sends to the command, too, but for the end of the session,
+ * which is told to its leader.
+ */
+static bool command_has_it(const struct signalfd_siginfo *info)
+{
+	if (info->ssi_code <= 0)
+		return false;
+	switch (info->ssi_signo) {
+	case SIGINT:
+	case SIGQUIT:
+	case SIGWINCH:
+		return true;
+	case SIGHUP:
+		return getsid(0) != getpid();
+	default:
+		return false;
+	}
+}
+
 static void hand_on(int signals, int command)
 {
 	struct signalfd_siginfo info;
 
-	if (read(signals, &info, sizeof(info)) == sizeof(info) && info.ssi_code <= 0)
+	if (read(signals, &info, sizeof(info)) == sizeof(info) && !command_has_it(&info))
 		pidfd_send_signal(command, info.ssi_signo, NULL, 0);
 }
 
 /* As the command did: what waitpid() told of it. */
 static void __attribute__((noreturn)) end_like(int status)
 {
-	const struct rlimit no_core = {};
 	sigset_t set;
 
 	if (WIFEXITED(status))
 		_exit(WEXITSTATUS(status));
 
-	/* The command has left its core already, if any. */
-	setrlimit(RLIMIT_CORE, &no_core);
+	/* The command has left its core already, if any, be it to a program. */
+	prctl(PR_SET_DUMPABLE, 0);
 	signal(WTERMSIG(status), SIG_DFL);
 	sigfillset(&set);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);

@@ -2,6 +2,7 @@
 /* kvmfd latency: how long deferred interrupts take. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,6 +154,7 @@ int cmd_latency(int argc, char **argv)
 
 	/* What has been begun is ended whatever comes. */
 	wait_prepare(false);
+	signal(SIGPIPE, SIG_IGN);
 	look_first(&l, &pids, start);
 	look_free(&l);
 	if (started) {

@@ -77,7 +77,8 @@ static void reap(int signals, struct news *news)
 	while (read(signals, &info, sizeof(info)) > 0)
 		;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid != news->command)
+		/* Its number can be another's afterwards. */
+		if (pid != news->command || news->ended)
 			continue;
 		news->ended = true;
 		news->status = status;

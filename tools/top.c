@@ -206,8 +206,14 @@ static void refresh(struct shown *s, const struct pids *pids)
 {
 	struct look l;
 	double at;
+	int err;
 
-	look_again(&l, pids, NULL);
+	err = look(&l, pids, NULL);
+	if (err) {
+		/* Or what it says goes with the screen. */
+		terminal_leave();
+		look_failed(err);
+	}
 	at = now();
 	free(s->rows);
 	s->rows = compare(&s->look, &l, at - s->since, &s->nr);

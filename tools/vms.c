@@ -311,7 +311,7 @@ int look(struct look *l, const struct pids *pids, look_visit visit)
 	return 0;
 }
 
-static void __attribute__((noreturn)) no_kvmfd(int err)
+void look_failed(int err)
 {
 	if (err == -ENOENT)
 		die("no /dev/kvmfd: the module kvmfd is not loaded");
@@ -324,7 +324,7 @@ void look_first(struct look *l, const struct pids *pids, look_visit visit)
 	size_t i;
 
 	if (err)
-		no_kvmfd(err);
+		look_failed(err);
 	for (i = 0; i < pids->nr; i++) {
 		if (fates[i] == ABSENT)
 			die("no process %d", pids->pids[i]);
@@ -343,7 +343,7 @@ void look_again(struct look *l, const struct pids *pids, look_visit visit)
 	int err = look(l, pids, visit);
 
 	if (err)
-		no_kvmfd(err);
+		look_failed(err);
 }
 
 void look_free(struct look *l)

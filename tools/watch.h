@@ -65,6 +65,8 @@ int look(struct look *l, const struct pids *pids, look_visit visit);
 void look_first(struct look *l, const struct pids *pids, look_visit visit);
 /* The same, or the end. */
 void look_again(struct look *l, const struct pids *pids, look_visit visit);
+/* look() has: says why, and ends. */
+void __attribute__((noreturn)) look_failed(int err);
 void look_free(struct look *l);
 
 /* --- wait.c: until something happens */
