@@ -20,7 +20,7 @@
 /* Each has an eventfd of its own, which takes its time to come and to go. */
 #define MANY_IRQFDS  16000
 /* In ticks. */
-#define KILLED_AFTER 50
+#define KILLED_AFTER 10
 #define LIMIT_MS     60000
 
 typedef void make_changes(struct kvmfd_change *changes, unsigned int nr);
@@ -157,6 +157,9 @@ TEST_F(long_batch, can_be_killed)
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(0, device_info(self->fd).nr_ioeventfds);
 	EXPECT_EQ(0, device_info(self->fd).nr_irqfds);
+	/* Nor has there been anything. */
+	ASSERT_EQ(0, irqfd(self->fd, maker.ready, 0, 0));
+	EXPECT_EQ(1, device_only_entry(self->fd).id);
 	close(exited.fd);
 	close(maker.ready);
 	free(stack);

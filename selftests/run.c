@@ -734,10 +734,10 @@ TEST_F(run, hands_signals_on)
 	EXPECT_EQ(SIGUSR1, ended_by(self, send_usr1));
 }
 
-/* A timer outlives execve(), and is its process's.  The front is there in time. */
+/* A timer outlives execve(), and is its process's.  Front and command are there in time. */
 static void have_timer(void)
 {
-	const struct itimerval often = { { .tv_usec = 100000 }, { .tv_sec = 1 } };
+	const struct itimerval often = { { .tv_usec = 100000 }, { .tv_sec = 5 } };
 
 	setitimer(ITIMER_REAL, &often, NULL);
 }
