@@ -281,8 +281,8 @@ void kvmfd_irqfd_forget(struct kvmfd *p, struct list_head *irqfds)
 
 /*
  * Events that come are ours from here on, and no longer those of the one before.
- * Returns whether one had come already: only under the wait queue's lock is it
- * certain that nobody takes it in this moment.
+ * Returns whether one had come already, to nobody: only under the wait queue's lock is
+ * it certain that nobody takes it in this moment.
  */
 static bool irqfd_arm(struct kvmfd_irqfd *irqfd)
 {
@@ -300,7 +300,8 @@ static bool irqfd_arm(struct kvmfd_irqfd *irqfd)
 	}
 	spin_unlock(&p->irqfd_lock);
 	WRITE_ONCE(irqfd->armed, true);
-	pending = vfs_poll(irqfd->file, NULL) & EPOLLIN;
+	/* What has come to the one before, it has raised; its tear-down reads the counter. */
+	pending = !old && vfs_poll(irqfd->file, NULL) & EPOLLIN;
 	spin_unlock_irq(&irqfd->wqh->lock);
 
 	return pending;

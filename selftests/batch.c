@@ -634,6 +634,20 @@ TEST_F(batch, replaced_irqfd_loses_no_event)
 					entry.inline_calls + entry.deferred_calls);
 }
 
+/* What has come before an irqfd does is left in the eventfd, and is not news to the next. */
+TEST_F(batch, replaced_irqfd_has_had_its_event)
+{
+	int efd = self->efd[0];
+
+	eventfd_ring(efd);
+	ASSERT_EQ(0, irqfd(self->fd, efd, GSI, 0));
+	ASSERT_EQ(0, BATCH(NO_CALL(efd, GSI), CALL(efd, OTHER_GSI)));
+	EXPECT_EQ(0, eventfd_take(efd));
+	EXPECT_EQ(0, irqfd(self->fd, efd, OTHER_GSI, KVM_IRQFD_FLAG_DEASSIGN));
+	EXPECT_INTERRUPTS(1, VECTOR);
+	EXPECT_INTERRUPTS(0, VECTOR + 1);
+}
+
 /* If KVM lets an irqfd of its own queue up behind one of ours, it gets nothing. */
 TEST_F(batch, replaced_irqfd_is_before_kvms)
 {
