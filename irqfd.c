@@ -98,6 +98,7 @@ static void irqfd_reap(struct work_struct *work)
 	list_for_each_entry(irqfd, &dying, link) {
 		trace_kvmfd_shutdown(irqfd);
 		irqfd_unhook(irqfd);
+		cond_resched();
 	}
 	kvmfd_resample_leave(p, &dying);
 
@@ -247,7 +248,10 @@ static struct kvmfd_irqfd *irqfd_create_hooked(struct kvmfd *p,
 
 	vfs_poll(file, &irqfd->poll);
 	if (irqfd->hook_error && in_batch) {
-		/* What the batch deassigns may be on its way out: another thread was first. */
+		/*
+		 * What the batch deassigns may be on its way out: another thread was first.
+		 * If it is somebody else's there is nothing to wait for, or not for long.
+		 */
 		flush_work(&p->reap);
 		vfs_poll(file, &irqfd->poll);
 	}
@@ -337,24 +341,20 @@ static int irqfd_enter(struct kvmfd_irqfd *irqfd)
  * kvmfd_irqfd_activate() - an irqfd comes to life
  * @irqfd: as kvmfd_irqfd_prepare() made it
  *
- * Return: 0; or -ENODEV, -ECONNRESET: the attachment has ended, and the irqfd is no more.
+ * Return: 0; or -ENODEV, -ECONNRESET: the attachment has ended, and kvmfd_irqfd_forget()
+ * has to follow.
  */
 int kvmfd_irqfd_activate(struct kvmfd_irqfd *irqfd)
 {
 	struct file *file = irqfd->file;
-	LIST_HEAD(late);
 	int ret;
 
 	ret = irqfd_enter(irqfd);
-	if (ret) {
-		list_add(&irqfd->link, &late);
-		kvmfd_irqfd_forget(irqfd->owner, &late);
-		return ret;
-	}
-
 	/* Whoever closes the eventfd now takes it from here. */
-	fput(file);
-	return 0;
+	if (!ret)
+		fput(file);
+
+	return ret;
 }
 
 /**
@@ -387,8 +387,19 @@ struct kvmfd_irqfd *kvmfd_irqfd_prepare(struct kvmfd *p, const struct kvm_irqfd 
 static int irqfd_assign(struct kvmfd *p, const struct kvm_irqfd *args)
 {
 	struct kvmfd_irqfd *irqfd = kvmfd_irqfd_prepare(p, args, false);
+	LIST_HEAD(late);
+	int ret;
 
-	return IS_ERR(irqfd) ? PTR_ERR(irqfd) : kvmfd_irqfd_activate(irqfd);
+	if (IS_ERR(irqfd))
+		return PTR_ERR(irqfd);
+
+	ret = kvmfd_irqfd_activate(irqfd);
+	if (ret) {
+		list_add(&irqfd->link, &late);
+		kvmfd_irqfd_forget(p, &late);
+	}
+
+	return ret;
 }
 
 static int irqfd_deassign(struct kvmfd *p, const struct kvm_irqfd *args)

@@ -167,6 +167,7 @@ static u32 commit_deassigns(struct kvmfd_edit *e, u32 i)
 void kvmfd_irqfd_commit(struct kvmfd_edit *e)
 {
 	bool wait = false;
+	LIST_HEAD(late);
 	u32 i;
 
 	if (!e->irqfds)
@@ -177,6 +178,7 @@ void kvmfd_irqfd_commit(struct kvmfd_edit *e)
 
 	for (i = 0; i < e->count; i++) {
 		const struct kvmfd_change *change = &e->changes[i];
+		struct kvmfd_irqfd *irqfd;
 
 		if (!is_irqfd(change))
 			continue;
@@ -184,11 +186,18 @@ void kvmfd_irqfd_commit(struct kvmfd_edit *e)
 			eventfd_ctx_put(e->staged[i].eventfd);
 			wait = true;
 		} else {
-			kvmfd_irqfd_activate(e->staged[i].irqfd);
+			irqfd = e->staged[i].irqfd;
+			if (kvmfd_irqfd_activate(irqfd))
+				list_add_tail(&irqfd->link, &late);
 		}
 		cond_resched();
 	}
 
-	if (wait)
+	if (!list_empty(&late)) {
+		kvmfd_irqfd_forget(e->p, &late);
+		/* What they were to succeed the release of the VM may not have come to yet. */
+		kvmfd_irqfd_remove_all(e->p);
+	} else if (wait) {
 		flush_work(&e->p->reap);
+	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Batches that take long: who makes one can be killed, and nothing of it is left.
+ * Batches that take long: who makes one can be killed, and its VM closed.
  */
 #include <poll.h>
 #include <sched.h>
@@ -18,10 +18,8 @@
 #include "harness.h"
 
 /* Each has an eventfd of its own, which takes its time to come and to go. */
-#define MANY_IRQFDS  16000
-/* In ticks. */
-#define KILLED_AFTER 10
-#define LIMIT_MS     60000
+#define MANY_IRQFDS 16000
+#define LIMIT_MS    60000
 
 typedef void make_changes(struct kvmfd_change *changes, unsigned int nr);
 
@@ -104,11 +102,26 @@ FIXTURE_TEARDOWN(long_batch)
 	kvm_vm_free(self->vm);
 }
 
+/**
+ * struct maker - a process that makes a batch
+ * @make: what is in it
+ * @fd: the attachment
+ * @vm: its VM, which the process has no other fd of
+ * @nr: how many
+ * @ready: an eventfd: the batch comes next
+ * @stack: the process's
+ * @pid: the process
+ * @exited: readable when it has
+ */
 struct maker {
 	make_changes *make;
 	int fd;
+	int vm;
 	unsigned int nr;
 	int ready;
+	char *stack;
+	pid_t pid;
+	struct pollfd exited;
 };
 
 /* In a process with our memory, as a VM's calls are made by. */
@@ -119,9 +132,44 @@ static int make_batch(void *arg)
 
 	TEST_ASSERT(changes, "out of memory");
 	m->make(changes, m->nr);
+	close(m->vm);
 	eventfd_ring(m->ready);
-	kvmfd_batch(m->fd, changes, m->nr, NULL);
-	_exit(0);
+	_exit(-kvmfd_batch(m->fd, changes, m->nr, NULL));
+}
+
+/* When it returns, the batch is under way, for so many ticks, and far from its end. */
+static void maker_start(struct maker *m, unsigned int ticks)
+{
+	struct pollfd ready = { .events = POLLIN };
+	unsigned int begin;
+
+	m->ready = new_eventfd();
+	m->stack = malloc(65536);
+	TEST_ASSERT(m->stack, "out of memory");
+	m->pid = clone(make_batch, m->stack + 65536, CLONE_VM | SIGCHLD, m);
+	TEST_ASSERT(m->pid > 0, "clone: %m");
+	m->exited.events = POLLIN;
+	m->exited.fd = syscall(SYS_pidfd_open, m->pid, 0);
+	TEST_ASSERT(m->exited.fd >= 0, "pidfd_open: %m");
+	ready.fd = m->ready;
+	TEST_ASSERT(poll(&ready, 1, LIMIT_MS) == 1, "it does not begin");
+	/* Nobody tells how far a call has come. */
+	begin = kernel_ticks(m->pid);
+	while (kernel_ticks(m->pid) - begin < ticks)
+		TEST_ASSERT(!poll(&m->exited, 1, 10), "it has ended");
+}
+
+/* Its status, or -1 if it does not end. */
+static int maker_end(struct maker *m)
+{
+	int status = -1;
+
+	if (poll(&m->exited, 1, LIMIT_MS) == 1)
+		waitpid(m->pid, &status, 0);
+	close(m->exited.fd);
+	close(m->ready);
+	free(m->stack);
+	return status;
 }
 
 TEST_F(long_batch, can_be_killed)
@@ -130,39 +178,37 @@ TEST_F(long_batch, can_be_killed)
 	struct maker maker = {
 		.make = variant->make,
 		.fd = self->fd,
+		.vm = self->vm->fd,
 		.nr = max < variant->most ? max : variant->most,
-		.ready = new_eventfd(),
 	};
-	struct pollfd ready = { .fd = maker.ready, .events = POLLIN };
-	struct pollfd exited = { .events = POLLIN };
-	char *stack = malloc(65536);
-	unsigned int begin;
 	int status;
-	pid_t pid;
 
-	ASSERT_NE(NULL, stack);
-	pid = clone(make_batch, stack + 65536, CLONE_VM | SIGCHLD, &maker);
-	ASSERT_LE(0, pid);
-	exited.fd = syscall(SYS_pidfd_open, pid, 0);
-	ASSERT_LE(0, exited.fd);
-	ASSERT_EQ(1, poll(&ready, 1, LIMIT_MS));
-	/* Nobody tells how far a call has come. */
-	begin = kernel_ticks(pid);
-	while (kernel_ticks(pid) - begin < KILLED_AFTER)
-		ASSERT_EQ(0, poll(&exited, 1, 10));
-
-	ASSERT_EQ(0, kill(pid, SIGKILL));
-	EXPECT_EQ(1, poll(&exited, 1, LIMIT_MS));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_TRUE(WIFSIGNALED(status));
+	maker_start(&maker, 10);
+	ASSERT_EQ(0, kill(maker.pid, SIGKILL));
+	status = maker_end(&maker);
+	ASSERT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(0, device_info(self->fd).nr_ioeventfds);
 	EXPECT_EQ(0, device_info(self->fd).nr_irqfds);
 	/* Nor has there been anything. */
+	maker.ready = new_eventfd();
 	ASSERT_EQ(0, irqfd(self->fd, maker.ready, 0, 0));
 	EXPECT_EQ(1, device_only_entry(self->fd).id);
-	close(exited.fd);
 	close(maker.ready);
-	free(stack);
+}
+
+/* What would have been assigned then is given up together. */
+TEST(irqfds_outlive_their_vm)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	struct maker maker = { .make = make_irqfds, .nr = MANY_IRQFDS / 2, .vm = vm->fd };
+
+	vm_create_irqchip(vm);
+	maker.fd = device_open_attached(vm->fd);
+	maker_start(&maker, 2);
+	kvm_vm_free(vm);
+	ASSERT_EQ(0, maker_end(&maker));
+	EXPECT_EQ(0, device_info(maker.fd).nr_irqfds);
+	close(maker.fd);
 }
 
 TEST_HARNESS_MAIN
