@@ -186,7 +186,7 @@ static void ranges_changed(struct kvmfd_bus *b, int nr)
 	b->nr_ranges += nr;
 	p->nr_ranges += nr;
 	/* This need not be the end.  Without a key: who polls looks, and does not believe it. */
-	if (!p->nr_ranges)
+	if (nr && !p->nr_ranges)
 		wake_up(&p->over);
 }
 
@@ -398,6 +398,7 @@ void kvmfd_bus_change(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_bus_
 			nr -= n;
 		} else if (to >= 0) {
 			bury(b, &old->range[to]);
+			done = to + 1;
 		}
 		d += n;
 	}
@@ -408,12 +409,17 @@ void kvmfd_bus_change(struct kvmfd *p, enum kvm_bus idx, const struct kvmfd_bus_
 	}
 }
 
-/* If there was memory for it. */
+/* If there are any, of whichever attachment, and there was memory for it. */
 static void drop_tombstones(struct kvmfd *p, enum kvm_bus idx, struct kvm_io_bus *old)
 {
 	struct kvmfd_bus *b = &p->bus[idx];
+	int first = 0;
 
-	if (b->buried && fits(&b->spare[0], old->dev_count)) {
+	if (!b->buried)
+		return;
+	while (first < old->dev_count && old->range[first].dev != &tombstone)
+		first++;
+	if (first < old->dev_count && fits(&b->spare[0], old->dev_count)) {
 		append_old(b, edit_begin(b, old), old, 0, old->dev_count);
 		edit_end(p, idx, old, 0);
 	}
@@ -432,9 +438,9 @@ void kvmfd_bus_remove_all(struct kvmfd *p, enum kvm_bus idx)
 
 	lockdep_assert_held(&p->lock);
 
-	if (!bus || !b->nr_ranges)
+	if (!bus)
 		return;
-	for (i = 0; i < bus->dev_count; i++)
+	for (i = 0; b->nr_ranges && i < bus->dev_count; i++)
 		if (bus->range[i].dev == &b->dev)
 			bury(b, &bus->range[i]);
 	drop_tombstones(p, idx, bus);

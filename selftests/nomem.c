@@ -255,4 +255,24 @@ TEST_F(bus, detach)
 	EXPECT_RING(1, 0, GUEST_MMIO_BASE, 0);
 }
 
+/* It has nothing there itself. */
+TEST_F(bus, another_detach)
+{
+	int i;
+
+	if (!fail_possible())
+		SKIP(return, NO_FAILURES);
+	fail_all(true);
+	close(self->fd);
+	fail_all(false);
+	EXPECT_LT(0, module_users());
+
+	self->fd = device_open_attached(self->guest.vm->fd);
+	close(self->fd);
+	EXPECT_EQ(0, module_users());
+	for (i = 0; i < NR_NATIVE; i++)
+		EXPECT_RING(0, 1, NATIVE_ADDR + 8 * i, 0);
+	self->fd = device_open();
+}
+
 TEST_HARNESS_MAIN
