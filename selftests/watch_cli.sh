@@ -36,7 +36,7 @@ run() {
 	name=$1
 	shift
 	case $1 in
-	http | table | wait) "$@" ;;
+	http | removed | table | wait) "$@" ;;
 	*) timeout 60 "$@" ;;
 	esac >"$dir/out" 2>"$dir/err" </dev/null
 	status=$?
@@ -327,6 +327,20 @@ has stat_json_entries cat "$dir/stat" <<END
 "comm":"watched","own":false,
 "addr":"0xc0000200","len":8,"hits":6,"removed":true}
 END
+# removed FILE TOLD FORGOTTEN: so many, of which the report tells some, and how many not.
+removed() {
+	gone=$(grep -c '"removed": true' "$1")
+	forgotten=$(sed -n 's/.*"forgotten": \([0-9]*\).*/\1/p' "$1")
+	echo "told $gone, forgotten $forgotten"
+	[ $((gone + ${forgotten:=-1})) = "$2" ] && [ "$forgotten" -le "$3" ]
+}
+
+# Nobody tells when it has looked, which it does twice a second.
+holds stat_many $kvmfd stat --json -o "$dir/stat" -- sh -c "(echo; sleep 3; echo) | $watched many"
+holds stat_keeps_up removed "$dir/stat" 6000 0
+# More at once than kvmfd remembers.
+holds stat_too_many $kvmfd stat --json -o "$dir/stat" -- sh -c "printf '\n\n\n' | $watched many"
+holds stat_forgets removed "$dir/stat" 9000 9000
 holds stat_status sh -c '/kvmfd stat -- sh -c "exit 42" 2>/tmp/stat; test $? = 42 &&
 	grep -q "no VM on kvmfd" /tmp/stat && grep -q "^[0-9.]* seconds$" /tmp/stat'
 holds stat_waits_for_all $kvmfd stat -o "$dir/stat" -- sh -c "(usleep 300000; $watched kvm) &"

@@ -5,6 +5,8 @@
  *
  *   watched [kvm]           the VM, on kvmfd or by KVM's own calls; does what it is told
  *                           by lines of its input, and ends with that
+ *   watched many            a VM of 3,000 doorbells on kvmfd, which come and go with each
+ *                           line of its input
  *   watched user COMMAND    as a user who is not root, but of group kvm
  *   watched screen COMMAND  on a terminal of 10 lines of 40 columns; presses q
  */
@@ -29,6 +31,7 @@
 #define DATAMATCH KVM_IOEVENTFD_FLAG_DATAMATCH
 #define DEASSIGN  KVM_IOEVENTFD_FLAG_DEASSIGN
 #define PIO       KVM_IOEVENTFD_FLAG_PIO
+#define MANY      3000
 
 static struct guest guest;
 static int fd;
@@ -139,6 +142,38 @@ static int be_watched(bool kvm)
 	return 0;
 }
 
+static void change_all(struct kvmfd_change changes[MANY], uint32_t flags)
+{
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++)
+		changes[i].flags = flags;
+	succeed(-kvmfd_batch(fd, changes, MANY, NULL), "batch");
+}
+
+static int be_many(void)
+{
+	static struct kvmfd_change changes[MANY];
+	struct kvm_vm *vm = vm_create_barebones();
+	int kick = new_eventfd();
+	char line[32];
+	unsigned int i;
+
+	fd = device_open_attached(vm->fd);
+	for (i = 0; i < MANY; i++)
+		changes[i] = (struct kvmfd_change) {
+			.kind = KVMFD_ENTRY_IOEVENTFD,
+			.addr = ADDR + 8 * i,
+			.len = 4,
+			.fd = kick,
+		};
+	while (fgets(line, sizeof(line), stdin)) {
+		change_all(changes, 0);
+		change_all(changes, DEASSIGN);
+	}
+	return 0;
+}
+
 static int be_user(char **command)
 {
 	give_devices_to(KVM_GROUP);
@@ -185,5 +220,7 @@ int main(int argc, char **argv)
 		return be_user(argv + 2);
 	if (argc > 2 && !strcmp(argv[1], "screen"))
 		return be_screen(argv + 2);
+	if (argc > 1 && !strcmp(argv[1], "many"))
+		return be_many();
 	return be_watched(argc > 1 && !strcmp(argv[1], "kvm"));
 }

@@ -219,8 +219,8 @@ void vm_put(struct vm *vm);
 /* Nothing is left of what this fd is attached to. */
 void vm_over(int fd);
 void vm_all_over(void);
-/* Notes what is gone of VMs whose processes use kvmfd by themselves.  Are there any? */
-bool vm_look_at_own(void);
+/* Notes what is gone of VMs whose processes use kvmfd by themselves. */
+void vm_look_at_own(void);
 
 /* --- serve.c */
 

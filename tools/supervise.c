@@ -139,9 +139,10 @@ static void await_ends(int front, int listener, int signals, struct news *news)
 
 	/* The kernel may have taken the filter from a process that has not closed its VM. */
 	while (!is_deserted(listener) || client_any()) {
-		n = epoll_wait(ends, &e, 1, vm_look_at_own() ? LOOK_EVERY_MS : -1);
+		n = epoll_wait(ends, &e, 1, options.stat ? LOOK_EVERY_MS : -1);
 		if (n < 0 && errno != EINTR)
 			die("epoll: %s", strerror(errno));
+		vm_look_at_own();
 		if (n != 1)
 			continue;
 		fd = (uint32_t)e.data.u64;

@@ -268,20 +268,15 @@ void vm_over(int fd)
 		vm_put(vm);
 }
 
-bool vm_look_at_own(void)
+void vm_look_at_own(void)
 {
-	bool any = false;
 	struct vm *vm;
 
 	pthread_mutex_lock(&lock);
-	for (vm = vms; vm; vm = vm->next) {
-		if (!vm->own)
-			continue;
-		report_removed(vm);
-		any = true;
-	}
+	for (vm = vms; vm; vm = vm->next)
+		if (vm->own)
+			report_removed(vm);
 	pthread_mutex_unlock(&lock);
-	return any;
 }
 
 void vm_all_over(void)
