@@ -83,7 +83,7 @@ def expectations:
 ($problems | split("\n") | map(select(. != ""))) as $problems |
 {name: $name, irq: $irq, apic: $apic, routes: $routes, files: $files, native: $native} +
 if . == null then
-	{failed: $problems}
+	{failed: ($problems + ["there are no statistics"])}
 else
 	figures + {native: $native} |
 	.failed = $problems + [expectations | select(.[1] | not) | .[0]]
