@@ -150,6 +150,15 @@ static struct tally pass(void)
 	return tally;
 }
 
+/* Has all failed that can, in one of the passes? */
+static bool is_enough(void)
+{
+	if (order->call->make == make_native_deassign)
+		return state.lost[0] && state.lost[1];
+
+	return order->outcome.tally.no_memory >= order->call->least;
+}
+
 static int make_fail_in_turn(void)
 {
 	struct outcome *o = &order->outcome;
@@ -161,7 +170,7 @@ static int make_fail_in_turn(void)
 		tally = pass();
 		if (tally.no_memory >= o->tally.no_memory)
 			o->tally = tally;
-	} while (!o->wrong && o->tally.no_memory < order->call->least && ++passes < PASSES);
+	} while (!o->wrong && !is_enough() && ++passes < PASSES);
 	o->all_sites += o->tally.sites;
 	look_for_remains();
 	return 0;
