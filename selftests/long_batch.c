@@ -111,7 +111,7 @@ FIXTURE_TEARDOWN(long_batch)
  * @ready: an eventfd: the batch comes next
  * @stack: the process's
  * @pid: the process
- * @exited: readable when it has
+ * @pidfd: the process, too
  */
 struct maker {
 	make_changes *make;
@@ -121,7 +121,7 @@ struct maker {
 	int ready;
 	char *stack;
 	pid_t pid;
-	struct pollfd exited;
+	int pidfd;
 };
 
 /* In a process with our memory, as a VM's calls are made by. */
@@ -137,6 +137,13 @@ static int make_batch(void *arg)
 	_exit(-kvmfd_batch(m->fd, changes, m->nr, NULL));
 }
 
+static bool has_exited(const struct maker *m, int ms)
+{
+	struct pollfd exited = { .fd = m->pidfd, .events = POLLIN };
+
+	return poll(&exited, 1, ms) == 1;
+}
+
 /* When it returns, the batch is under way, for so many ticks, and far from its end. */
 static void maker_start(struct maker *m, unsigned int ticks)
 {
@@ -148,15 +155,14 @@ static void maker_start(struct maker *m, unsigned int ticks)
 	TEST_ASSERT(m->stack, "out of memory");
 	m->pid = clone(make_batch, m->stack + 65536, CLONE_VM | SIGCHLD, m);
 	TEST_ASSERT(m->pid > 0, "clone: %m");
-	m->exited.events = POLLIN;
-	m->exited.fd = syscall(SYS_pidfd_open, m->pid, 0);
-	TEST_ASSERT(m->exited.fd >= 0, "pidfd_open: %m");
+	m->pidfd = syscall(SYS_pidfd_open, m->pid, 0);
+	TEST_ASSERT(m->pidfd >= 0, "pidfd_open: %m");
 	ready.fd = m->ready;
 	TEST_ASSERT(poll(&ready, 1, LIMIT_MS) == 1, "it does not begin");
 	/* Nobody tells how far a call has come. */
 	begin = kernel_ticks(m->pid);
 	while (kernel_ticks(m->pid) - begin < ticks)
-		TEST_ASSERT(!poll(&m->exited, 1, 10), "it has ended");
+		TEST_ASSERT(!has_exited(m, 10), "it has ended");
 }
 
 /* Its status, or -1 if it does not end. */
@@ -164,9 +170,9 @@ static int maker_end(struct maker *m)
 {
 	int status = -1;
 
-	if (poll(&m->exited, 1, LIMIT_MS) == 1)
+	if (has_exited(m, LIMIT_MS))
 		waitpid(m->pid, &status, 0);
-	close(m->exited.fd);
+	close(m->pidfd);
 	close(m->ready);
 	free(m->stack);
 	return status;

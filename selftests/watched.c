@@ -171,6 +171,7 @@ static int be_many(void)
 		change_all(changes, 0);
 		change_all(changes, DEASSIGN);
 	}
+	kvm_vm_free(vm);
 	return 0;
 }
 
